@@ -1,0 +1,141 @@
+"""Rows from one distribution, by column, as numpy arrays.
+
+In:    arrays, from source and model.
+Out:   Sample and Column.
+Never: knows files, Arrow or the model; is imported by the daemon's own process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shiftwatch.values import Kind, Role
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One column of a sample.
+
+    Parameters
+    ----------
+    name
+        Name as in the file.
+    kind
+        ``numeric``: ``values`` are float64, nulls and NaN both False in ``valid``.
+        ``categorical``: ``values`` are int32 codes into ``categories``, -1 for null.
+        ``timestamp``: float64 unix seconds. ``unsupported``: an empty array.
+    role
+        What the column is for.
+    type
+        The Arrow type as text, for messages and the schema.
+    values
+        Shape (rows,), or (0,) for an unsupported column.
+    valid
+        Shape (rows,): False where the value is null or NaN.
+    categories
+        Texts that the codes refer to, in order of first appearance; empty if not categorical.
+    """
+
+    name: str
+    kind: Kind
+    role: Role
+    type: str
+    values: Floats | Codes
+    valid: Mask
+    categories: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows including nulls."""
+        return int(self.valid.size)
+
+    @property
+    def nulls(self) -> int:
+        """Rows that are null or NaN."""
+        return int(self.valid.size - np.count_nonzero(self.valid))
+
+    @property
+    def present(self) -> Floats | Codes:
+        """The values of the rows that are not null."""
+        return self.values if self.values.size == 0 else self.values[self.valid]
+
+    def take(self, rows: NDArray[np.int64]) -> Column:
+        """The same column with only these rows, in this order."""
+        values = self.values if self.values.size == 0 else self.values[rows]
+        return replace(self, values=values, valid=self.valid[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Columns of equal length."""
+
+    rows: int
+    columns: tuple[Column, ...]
+
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The column of this name; KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a column of this name."""
+        return any(column.name == name for column in self.columns)
+
+    def with_role(self, role: Role) -> Sample:
+        """Only the columns of this role."""
+        return Sample(self.rows, tuple(c for c in self.columns if c.role == role))
+
+    def of_kind(self, *kinds: Kind) -> Sample:
+        """Only the columns of these kinds."""
+        return Sample(self.rows, tuple(c for c in self.columns if c.kind in kinds))
+
+    def with_columns(self, columns: Iterable[Column]) -> Sample:
+        """These columns beside the present ones."""
+        return Sample(self.rows, (*self.columns, *columns))
+
+    def take(self, rows: NDArray[np.int64]) -> Sample:
+        """The same columns with only these rows, in this order."""
+        return Sample(int(rows.size), tuple(column.take(rows) for column in self.columns))
+
+
+def numeric(name: str, values: Sequence[float] | Floats, role: Role = "input") -> Column:
+    """A numeric column from plain numbers; NaN is null.
+
+    Examples
+    --------
+    >>> numeric("age", [31.0, float("nan"), 47.0]).nulls
+    1
+    """
+    array = np.asarray(values, dtype=np.float64)
+    return Column(name, "numeric", role, "double", array, ~np.isnan(array))
+
+
+def categorical(name: str, texts: Sequence[str | None], role: Role = "input") -> Column:
+    """A categorical column from texts; None is null.
+
+    Examples
+    --------
+    >>> categorical("plan", ["basic", None, "basic"]).categories
+    ('basic',)
+    """
+    index: dict[str, int] = {}
+    codes = np.fromiter(
+        (-1 if text is None else index.setdefault(text, len(index)) for text in texts),
+        dtype=np.int32,
+        count=len(texts),
+    )
+    return Column(name, "categorical", role, "string", codes, codes >= 0, tuple(index))

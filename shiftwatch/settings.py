@@ -1,0 +1,431 @@
+"""What can be set, with defaults, units and reasons: the configuration as values.
+
+In:    plain values, from the configuration file or from Python.
+Out:   frozen settings every room can read.
+Never: reads a file; knows YAML or pydantic.
+
+A fault in a single value raises :class:`FieldError`, which names the field, so that the
+configuration can point at its line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[smhd])")
+_UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NAME = re.compile(r"[a-z0-9_-]+")
+
+
+class FieldError(ValueError):
+    """A value that cannot be used: which field, and what would be right."""
+
+    def __init__(self, field_name: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field_name
+        self.message = message
+
+
+class NotAvailableError(FieldError):
+    """A value that is planned and not built: refused, never ignored."""
+
+    def __init__(self, field_name: str, use: str) -> None:
+        super().__init__(field_name, f"not available yet; {use}")
+
+
+def duration_seconds(text: str) -> float:
+    """Seconds of a duration such as ``30s``, ``5m``, ``1h`` or ``7d``.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a positive number followed by one of s, m, h, d.
+
+    Examples
+    --------
+    >>> duration_seconds("5m")
+    300.0
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None or float(match["number"]) == 0:
+        message = f"{text!r} is not a duration; write for example 30s, 5m, 1h or 7d"
+        raise ValueError(message)
+    return float(match["number"]) * _UNIT_SECONDS[match["unit"]]
+
+
+def _check_duration(field_name: str, text: str) -> None:
+    try:
+        duration_seconds(text)
+    except ValueError as fault:
+        raise FieldError(field_name, str(fault)) from None
+
+
+def _check_at_least(field_name: str, value: float, minimum: float) -> None:
+    if value < minimum:
+        raise FieldError(field_name, f"{value} is too small; write {minimum} or more")
+
+
+@dataclass(frozen=True, slots=True)
+class KsSettings:
+    """Kolmogorov-Smirnov, per numeric column: nothing to set yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChiSquareSettings:
+    """Chi-square, per categorical or boolean column."""
+
+    max_draws: int = 20_000
+    """Monte-Carlo draws at most, where expected counts are small. A p-value below 1/max_draws
+    comes from the tail of a gamma law fitted to the draws."""
+
+    buckets: int = 64
+    """Columns with more than ``max_categories`` categories are hashed into this many buckets."""
+
+    max_categories: int = 1000
+    """Above this many reference categories, buckets are tested instead: label-free, so exact."""
+
+    def __post_init__(self) -> None:
+        _check_at_least("max_draws", self.max_draws, 999)
+        _check_at_least("buckets", self.buckets, 2)
+        _check_at_least("max_categories", self.max_categories, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class MmdSettings:
+    """Maximum mean discrepancy, jointly over all columns of a scope."""
+
+    permutations: int = 999
+    """Permutations of the labels. The p-value is exact down to 1/(permutations + 1)."""
+
+    features: int = 256
+    """Random Fourier features per bandwidth, even. More follow the exact kernel more closely."""
+
+    max_rows: int = 5000
+    """Rows of each side at most; more are subsampled by seed and the report says so."""
+
+    def __post_init__(self) -> None:
+        _check_at_least("permutations", self.permutations, 99)
+        _check_at_least("features", self.features, 8)
+        _check_at_least("max_rows", self.max_rows, 100)
+        if self.features % 2:
+            raise FieldError("features", f"{self.features} is odd; write an even number")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierSettings:
+    """Classifier two-sample test, jointly over all columns of a scope."""
+
+    learner: Literal["ridge", "trees"] = "ridge"
+    """``ridge``: closed form in numpy. ``trees``: boosted trees, not available yet."""
+
+    permutations: int = 999
+    """Permutations of the labels. The p-value is exact down to 1/(permutations + 1)."""
+
+    max_rows: int = 5000
+    """Rows of each side at most; more are subsampled by seed and the report says so."""
+
+    def __post_init__(self) -> None:
+        _check_at_least("permutations", self.permutations, 99)
+        _check_at_least("max_rows", self.max_rows, 100)
+        if self.learner == "trees":
+            raise NotAvailableError("learner", "write ridge")
+
+
+@dataclass(frozen=True, slots=True)
+class NullsSettings:
+    """Difference of null rates, per column: nothing to set yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenSettings:
+    """Share of rows in categories the reference has never had: nothing to set yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestsSettings:
+    """Which tests run. One that is left out of a given ``tests:`` is off.
+
+    ``nulls`` and ``unseen`` watch the quality of the data and are on unless set to null.
+    """
+
+    __test__ = False  # not a pytest class
+
+    ks: KsSettings | None = None
+    chi2: ChiSquareSettings | None = None
+    mmd: MmdSettings | None = None
+    c2st: ClassifierSettings | None = None
+    nulls: NullsSettings | None = field(default_factory=NullsSettings)
+    unseen: UnseenSettings | None = field(default_factory=UnseenSettings)
+
+    @classmethod
+    def all(cls) -> TestsSettings:
+        """Every test with its defaults: what runs when ``tests:`` is not given."""
+        return cls(KsSettings(), ChiSquareSettings(), MmdSettings(), ClassifierSettings())
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSettings:
+    """Which columns are model inputs. Empty ``include`` means: all without another role."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSettings:
+    """Roles of columns that are not inputs."""
+
+    id: str | None = None
+    time: str | None = None
+    """Event time, an Arrow timestamp: orders the batches and cuts time windows."""
+    prediction: tuple[str, ...] = ()
+    """Logged predictions, watched as columns of scope prediction."""
+    label: str | None = None
+    """Outcome. Kept out of the inputs; performance is not watched yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByRows:
+    """A batch is this many consecutive rows."""
+
+    rows: int
+
+    def __post_init__(self) -> None:
+        _check_at_least("rows", self.rows, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class ByTime:
+    """A batch is the rows of one interval of event time, aligned to the epoch, in UTC."""
+
+    time: str
+
+    def __post_init__(self) -> None:
+        _check_duration("time", self.time)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the interval in seconds."""
+        return duration_seconds(self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """What makes a batch."""
+
+    by: Literal["file"] | ByRows | ByTime = "file"
+    """``file``, ``{rows: N}`` or ``{time: 1h}``."""
+
+    min_rows: int = 30
+    """Below this many rows the verdict is ``insufficient_data``."""
+
+    max_rows: int = 50_000
+    """Above this many rows a seeded sample is tested: more only make trifles significant."""
+
+    grace: str = "5m"
+    """How long a file may lack a readable footer before it is reported as incomplete."""
+
+    def __post_init__(self) -> None:
+        _check_at_least("min_rows", self.min_rows, 1)
+        _check_at_least("max_rows", self.max_rows, self.min_rows)
+        _check_duration("grace", self.grace)
+
+    @property
+    def grace_seconds(self) -> float:
+        """Seconds since a file's last change during which it may be incomplete."""
+        return duration_seconds(self.grace)
+
+
+@dataclass(frozen=True, slots=True)
+class ToleranceSettings:
+    """The smallest shift that matters, in the unit of each test's effect.
+
+    ``suppress``: no alarm for a shift whose upper confidence bound is below the tolerance.
+    """
+
+    default: float = 0.02
+    mode: Literal["suppress", "prove"] = "suppress"
+    tests: Mapping[str, float] = field(default_factory=dict)
+    columns: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.default < 1:
+            raise FieldError("default", f"{self.default} is no effect size; write 0 to 1")
+        if self.mode == "prove":
+            raise NotAvailableError("mode", "write suppress")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """One watched model."""
+
+    name: str
+    reference: str
+    batches: str
+    model: str | None = None
+    """ONNX file; without it inputs and logged predictions are watched and no model is run."""
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    columns: ColumnSettings = field(default_factory=ColumnSettings)
+    categorical: tuple[str, ...] = ()
+    """Integer columns to be tested as categories; strings and booleans always are."""
+    window: WindowSettings = field(default_factory=WindowSettings)
+    season: Literal["day", "week"] | None = None
+    tests: TestsSettings = field(default_factory=TestsSettings.all)
+    tolerance: ToleranceSettings = field(default_factory=ToleranceSettings)
+
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.name) is None:
+            raise FieldError("name", f"{self.name!r} has other characters than a-z 0-9 _ -")
+        if self.season is not None:
+            raise NotAvailableError("season", "write null")
+        for field_name in ("model", "reference", "batches"):
+            uri = getattr(self, field_name)
+            if uri is not None and "://" in uri:
+                raise NotAvailableError(field_name, "object stores come later, write a local path")
+        if isinstance(self.window.by, ByTime) and self.columns.time is None:
+            raise FieldError("window", "time windows need `columns: {time: NAME}`")
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarmSettings:
+    """The promise: at most one expected false alarm of a model in this many checks."""
+
+    per_checks: int | None = None
+    per_days: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.per_days is not None:
+            raise NotAvailableError("per_days", "write per_checks")
+        if self.per_checks is not None:
+            _check_at_least("per_checks", self.per_checks, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSettings:
+    """When an alarm may rise."""
+
+    false_alarms: FalseAlarmSettings = field(default_factory=lambda: FalseAlarmSettings(1000))
+    memory: Literal["cusum", "e-process", "none"] = "none"
+    """The slow layer over past batches; only ``none`` is available yet."""
+
+    def __post_init__(self) -> None:
+        if self.memory != "none":
+            raise NotAvailableError("memory", "write none")
+
+    @property
+    def per_checks(self) -> int:
+        """Checks per expected false alarm."""
+        return self.false_alarms.per_checks or 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """When to look for new batches: ``every`` or ``cron``, in UTC."""
+
+    every: str | None = None
+    cron: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.every is not None and self.cron is not None:
+            raise FieldError("cron", "write either every or cron")
+        if self.every is not None:
+            _check_duration("every", self.every)
+
+    @property
+    def every_seconds(self) -> float | None:
+        """Seconds between looks, None where a cron expression is given; 5 minutes by default."""
+        if self.cron is not None:
+            return None
+        return duration_seconds(self.every or "5m")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where history is kept."""
+
+    path: str = "shiftwatch.db"
+    keep_days: float = 400
+
+    def __post_init__(self) -> None:
+        _check_at_least("keep_days", self.keep_days, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Where the daemon listens."""
+
+    listen: str = "127.0.0.1:9464"
+    tls: Mapping[str, str] | None = None
+    tokens_file: str | None = None
+    allow_insecure: bool = False
+    public: tuple[str, ...] = ("/metrics", "/healthz", "/readyz")
+
+    def __post_init__(self) -> None:
+        if self.tls is not None:
+            raise NotAvailableError("tls", "write null")
+        if self.tokens_file is not None:
+            raise NotAvailableError("tokens_file", "write null")
+        host, separator, port = self.listen.rpartition(":")
+        if not separator or not host or not port.isdigit() or int(port) > 65535:
+            raise FieldError("listen", f"{self.listen!r} is no address; write HOST:PORT")
+        if not self.allow_insecure and not _is_loopback(host):
+            raise FieldError(
+                "listen",
+                f"{self.listen} can be reached from outside without tokens or TLS; listen on "
+                "127.0.0.1, or write allow_insecure: true if the network is yours",
+            )
+
+    @property
+    def host(self) -> str:
+        """Address to bind."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """Port to bind; 0 asks the system for a free one."""
+        return int(self.listen.rpartition(":")[2])
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or host.startswith("127.") or host.strip("[]") == "::1"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Bounds on one check of one batch."""
+
+    memory_mb: int = 1024
+    """Private memory of the worker in MB of 10^6 bytes; beyond it the check is an ``error``."""
+    seconds: float = 120
+    """Wall-clock seconds of one check; beyond it the worker is ended and the check an ``error``."""
+    series_per_model: int = 100
+    """Per-feature series of one metric and model; the strongest evidence is kept."""
+
+    def __post_init__(self) -> None:
+        _check_at_least("memory_mb", self.memory_mb, 128)
+        _check_at_least("seconds", self.seconds, 1)
+        _check_at_least("series_per_model", self.series_per_model, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured."""
+
+    models: tuple[ModelSettings, ...]
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise FieldError("models", "no model is listed; write at least one")
+        names = [model.name for model in self.models]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise FieldError("models", f"the name {twice[0]!r} is used twice; names are labels")

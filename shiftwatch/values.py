@@ -1,0 +1,259 @@
+"""The nouns of the house: what walks from room to room.
+
+In:    nothing.
+Out:   frozen values, light enough for the daemon's own process (no numpy).
+Never: computes, opens, or decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["numeric", "categorical", "timestamp", "unsupported"]
+"""What a column can be tested as."""
+
+Role = Literal["input", "prediction", "id", "time", "label", "ignored"]
+"""What a column is for. Only inputs and predictions are tested."""
+
+Scope = Literal["input", "prediction", "schema", "performance"]
+"""What an alarm is about."""
+
+Verdict = Literal["shift", "no_shift", "insufficient_data", "invalid_data", "error"]
+"""The answer of one check; the last four are never the same thing as each other."""
+
+SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema", "performance")
+VERDICTS: tuple[Verdict, ...] = (
+    "shift",
+    "no_shift",
+    "insufficient_data",
+    "invalid_data",
+    "error",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one file that belong to a batch.
+
+    ``first_row`` and ``rows`` cut by position; ``time_from`` and ``time_to`` (unix seconds, half
+    open) cut by event time instead, and are None otherwise.
+    """
+
+    uri: str
+    size: int
+    sha256: str
+    first_row: int
+    rows: int
+    time_from: float | None = None
+    time_to: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Identity of a current sample: where its rows lie, not the rows.
+
+    ``id`` is the first 16 hex digits of a SHA-256 over the pieces, so the same bytes are the same
+    batch. Event times are unix seconds in UTC, None where no time column is configured.
+    ``fault`` is set when the batch is known to be unreadable before it is read.
+    """
+
+    id: str
+    pieces: tuple[Piece, ...]
+    rows: int
+    event_time_start: float | None = None
+    event_time_end: float | None = None
+    fault: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """The first file; the others follow in ``pieces``."""
+        return self.pieces[0].uri
+
+
+@dataclass(frozen=True, slots=True)
+class TwoSampleResult:
+    """Evidence of one test on one target: never a verdict.
+
+    ``target`` is a column name, or ``"*"`` for a joint test. ``p_value`` is in (0, 1]. ``effect``
+    is in the test's own unit (KS distance, total variation, difference of rates, 2*AUC-1, MMD)
+    with its 95 % interval; None where a test has no interval. ``explanation`` is JSON, by test.
+    """
+
+    test: str
+    target: str
+    scope: Scope
+    statistic: float
+    p_value: float
+    effect: float
+    effect_low: float | None
+    effect_high: float | None
+    rows_reference: int
+    rows_current: int
+    explanation: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A test that was not run, and why: ``reason`` is a code of :data:`SKIP_REASONS`."""
+
+    test: str
+    target: str
+    scope: Scope
+    reason: str
+    detail: str = ""
+
+
+SKIP_REASONS: Mapping[str, str] = {
+    "too_few_rows": "fewer than 30 non-null rows on one side; collect larger batches",
+    "constant": "both sides hold one and the same value, so nothing can differ",
+    "no_nulls": "neither side has a null, so the rate cannot differ",
+    "missing_column": "the batch lacks the column; see the schema finding",
+    "changed_type": "the column's type cannot be compared with the reference's; see the finding",
+    "all_null": "every value is null on one side; the null rate is tested instead",
+    "timestamp": "raw timestamps always move on, so they are not tested as values",
+    "unsupported_type": "nested and binary columns are not tested; exclude them in `features`",
+    "no_columns": "the scope has no column this test can use",
+    "no_predictions": "the model could not be run on this batch; see the finding",
+    "all_categories_known": "no category in the batch is absent from the reference",
+    "test_failed": "the test stopped with an error of our own; please report it",
+}
+"""Every reason a test may give for not running, with what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fact about the data that needs no statistics.
+
+    ``severity`` is ``"invalid"`` (the batch cannot be judged as it should, the schema alarm rises)
+    or ``"note"`` (worth reading, no alarm).
+    """
+
+    code: str
+    column: str
+    message: str
+    severity: Literal["invalid", "note"]
+
+
+FINDING_CODES: Mapping[str, str] = {
+    "missing_column": "a column of the reference is not in the batch",
+    "extra_column": "a column of the batch is not in the reference; it is not tested",
+    "changed_type": "a column changed its type in a way that cannot be compared",
+    "renamed_by_case": "a column's name differs from the reference's only by case; it is used",
+    "unreadable": "the file cannot be read",
+    "incomplete": "the file had no readable footer when its grace period ended",
+    "duplicate": "the same bytes were judged before under another name",
+    "subsampled": "the batch has more rows than `max_rows`; a seeded sample of it was tested",
+    "new_categories": "the batch has categories the reference has never had",
+    "infinite": "a numeric column holds infinite values",
+    "rows_not_scored": "the model was not run on rows with a null in an input that takes none",
+    "model_failed": "the model refused the batch",
+    "late_rows": "rows arrived for a time window that had been judged",
+}
+"""Every finding, with what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """What the report shows of one column: aggregates, never rows.
+
+    Numeric columns have ``quantiles_*`` (at :data:`PROFILE_QUANTILES`) and counts between
+    ``edges``, the first and last bin being open: ``len(counts_*) == len(edges) + 1``. Categorical
+    columns have ``categories`` with counts of both sides, the most frequent first. Rows include
+    nulls; counts do not. Sides that are unknown (column missing) are empty.
+    """
+
+    name: str
+    kind: Kind
+    role: Role
+    type: str
+    rows_reference: int
+    rows_current: int
+    nulls_reference: int
+    nulls_current: int
+    new_categories: tuple[str, ...] = ()
+    quantiles_reference: tuple[float, ...] = ()
+    quantiles_current: tuple[float, ...] = ()
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    counts_reference: tuple[int, ...] = ()
+    counts_current: tuple[int, ...] = ()
+
+
+PROFILE_QUANTILES: tuple[float, ...] = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Evidence of one scope over its threshold, by layer: 1 or more raises the alarm.
+
+    ``check`` is log(p)/log(level) of the adjusted p-value of this check; ``window`` and ``pool``
+    are None until a policy with memory is configured.
+    """
+
+    check: float | None = None
+    window: float | None = None
+    pool: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy concludes for one scope after one batch.
+
+    ``alarm`` is latched: it stays until the clearing rule of the policy is met. ``raised`` is True
+    on the batch that crossed the threshold. ``columns`` are the targets named by Holm's procedure
+    at the level of the check. ``since`` is the id of the batch on which the alarm rose.
+    """
+
+    scope: Scope
+    alarm: bool
+    raised: bool
+    cleared: bool
+    evidence: Evidence
+    p_value: float | None
+    level: float
+    columns: tuple[str, ...] = ()
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one check took. Joules are None where nothing can be read or estimated."""
+
+    cpu_seconds: float
+    wall_seconds: float
+    peak_memory_bytes: int
+    energy_joules: float | None = None
+    energy_source: str | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """CPU seconds by stage: read, predict, test, decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One batch, fully judged: what is stored, exposed and reported.
+
+    ``verdict`` is the answer of this check alone; ``alarm`` is latched over checks. ``reasons`` are
+    sentences for people, the most important first. ``provenance`` and ``explanation`` are JSON.
+    ``judged_at`` is unix seconds UTC.
+    """
+
+    model: str
+    batch: Batch
+    verdict: Verdict
+    judged_at: float
+    reasons: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    results: tuple[TwoSampleResult, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    columns: tuple[ColumnProfile, ...] = ()
+    explanation: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost = field(default_factory=lambda: Cost(0.0, 0.0, 0))
+
+    @property
+    def alarm(self) -> bool:
+        """Whether any scope is in alarm after this batch."""
+        return any(decision.alarm for decision in self.decisions)
