@@ -34,6 +34,45 @@ VERDICTS: tuple[Verdict, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A file as the listing shows it; three equal fields mean: nothing has changed."""
+
+    uri: str
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file after its footer was read and its bytes were hashed.
+
+    ``rows`` is 0 and ``fault`` says why where the footer cannot be read. ``incomplete`` marks a
+    file without a closing footer, which may still be in the writing. Event times are unix seconds,
+    None without a time column.
+    """
+
+    uri: str
+    size: int
+    modified_ns: int
+    sha256: str
+    rows: int
+    time_min: float | None = None
+    time_max: float | None = None
+    fault: str | None = None
+    incomplete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaColumn:
+    """A column of the reference: what it is called, can be tested as, and is for."""
+
+    name: str
+    kind: Kind
+    role: Role
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Rows of one file that belong to a batch.
 
