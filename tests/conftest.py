@@ -1,0 +1,48 @@
+"""What every test file may ask for: the shared data, and the programs of the system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REQUIRE_ALL = os.environ.get("SHIFTWATCH_REQUIRE") == "all"
+
+settings.register_profile(
+    "shiftwatch",
+    deadline=None,  # a slow machine is no defect
+    derandomize=REQUIRE_ALL,  # the gate must answer the same twice; at a desk new examples help
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("shiftwatch")
+
+
+def absent(part: str) -> NoReturn:
+    """End the test by name: a skip at a desk, a failure where everything is required."""
+    if REQUIRE_ALL:
+        pytest.fail(f"{part} absent, and SHIFTWATCH_REQUIRE=all", pytrace=False)
+    pytest.skip(f"{part} absent")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data sets, which lies beside the repository."""
+    folder = Path(__file__).parents[1].parent / "shared" / "data"
+    if not folder.is_dir():
+        absent(f"shared data ({folder})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def system() -> Callable[[str], str]:
+    """Path of a program by name, from PATH; ends the test by name where there is none."""
+
+    def find(program: str) -> str:
+        return shutil.which(program) or absent(f"program {program}")
+
+    return find
