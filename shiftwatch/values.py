@@ -24,6 +24,9 @@ Verdict = Literal["shift", "no_shift", "insufficient_data", "invalid_data", "err
 """The answer of one check; the last four are never the same thing as each other."""
 
 SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema", "performance")
+TESTED_SCOPES: tuple[Scope, ...] = ("input", "prediction")
+"""Scopes whose alarms rest on tests; the others are facts or need labels."""
+
 VERDICTS: tuple[Verdict, ...] = (
     "shift",
     "no_shift",

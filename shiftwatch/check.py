@@ -1,0 +1,251 @@
+"""One batch walks through the house: read, predict, test, decide. Runs in the worker.
+
+In:    a request.
+Out:   its answer; for a batch, the Run and the decision state after it.
+Never: writes to the store; reads a clock other than for its own cost.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shiftwatch import __version__, decide
+from shiftwatch.cost import Stopwatch
+from shiftwatch.errors import DataError, ModelError
+from shiftwatch.evaluate import Current, Evaluation, evaluate
+from shiftwatch.model import OnnxModel
+from shiftwatch.reference import Reference, generator
+from shiftwatch.requests import Check, Checked, Inspect, Prepare, PreparedInfo, Request
+from shiftwatch.sample import Column, Sample
+from shiftwatch.source import parquet
+from shiftwatch.values import (
+    Batch,
+    ColumnProfile,
+    FileFacts,
+    Finding,
+    Run,
+    SchemaColumn,
+    Skipped,
+    TwoSampleResult,
+    Verdict,
+)
+from shiftwatch.watch import Watch, predict, versions, watch
+
+
+def answer(request: Request) -> tuple[FileFacts, ...] | PreparedInfo | Checked:
+    """Do what the daemon asked."""
+    if isinstance(request, Inspect):
+        return tuple(parquet.inspect(listed, request.time_column) for listed in request.files)
+    if isinstance(request, Prepare):
+        return watch(request.context).info()
+    return check(watch(request.context), request)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Gathered:
+    """A batch as it was read and scored."""
+
+    sample: Sample
+    findings: tuple[Finding, ...]
+    rows: int
+
+
+def check(watched: Watch, request: Check) -> Checked:
+    """Judge one batch."""
+    state = decide.State.from_json(request.state)
+    stopwatch = Stopwatch()
+    try:
+        gathered = _gather(watched, request.batch, stopwatch)
+    except DataError as fault:
+        finding = Finding("unreadable", "", str(fault), "invalid")
+        return _concluded(watched, request, state, _Judgement.without_tests(finding), stopwatch)
+    needed = watched.context.model.window.min_rows
+    if gathered.rows < needed:
+        reason = f"{gathered.rows} rows of at least {needed}"
+        judgement = _Judgement((), (), (), gathered, too_few=reason)
+        return _concluded(watched, request, state, judgement, stopwatch)
+    with stopwatch.stage("test"):
+        current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
+        evaluation = evaluate(watched.reference, current, watched.plan, watched.context.seed)
+    judgement = _Judgement.of(evaluation, gathered)
+    return _concluded(watched, request, state, judgement, stopwatch)
+
+
+def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
+    """Read the batch and run the model on it."""
+    if batch.fault is not None:
+        raise DataError(batch.fault, where=batch.uri)
+    settings = watched.context.model
+    outputs = _model_outputs(watched)
+    schema = [column for column in watched.reference.schema if column.name not in outputs]
+    with stopwatch.stage("read"):
+        reading = parquet.read_pieces(
+            batch.pieces,
+            schema,
+            root=settings.batches,
+            max_rows=settings.window.max_rows,
+            rng=generator(watched.context.seed, batch.id, "rows"),
+            time_column=settings.columns.time,
+        )
+    if watched.model is None or reading.rows_total < settings.window.min_rows:
+        return _Gathered(reading.sample, reading.findings, reading.rows_total)
+    with stopwatch.stage("predict"):
+        columns, findings = _predicted(watched.model, reading.sample, schema)
+    sample = reading.sample.with_columns(columns)
+    return _Gathered(sample, (*reading.findings, *findings), reading.rows_total)
+
+
+def _model_outputs(watched: Watch) -> frozenset[str]:
+    """Names of prediction columns that come from the model, not from the file."""
+    logged = set(watched.context.model.columns.prediction)
+    return frozenset(
+        column.name
+        for column in watched.reference.schema
+        if column.role == "prediction" and column.name not in logged
+    )
+
+
+def _predicted(
+    model: OnnxModel, sample: Sample, schema: Sequence[SchemaColumn]
+) -> tuple[tuple[Column, ...], tuple[Finding, ...]]:
+    missing = [c.name for c in schema if c.role == "input" and not sample.has(c.name)]
+    if missing:
+        text = f"the model was not run: no usable column {', '.join(missing)}"
+        return (), (Finding("model_failed", missing[0], text, "invalid"),)
+    try:
+        prediction = predict(sample, schema, model)
+    except ModelError as fault:
+        return (), (Finding("model_failed", "", str(fault), "invalid"),)
+    return prediction.columns, prediction.findings
+
+
+def _absent(reference: Reference, gathered: _Gathered) -> Mapping[str, str]:
+    """Why a column of the reference is not in the batch, by name."""
+    reasons = {f.column: f.code for f in gathered.findings if f.code == "changed_type"}
+    absent: dict[str, str] = {}
+    for column in reference.schema:
+        if column.role in ("input", "prediction") and not gathered.sample.has(column.name):
+            fallback = "missing_column" if column.role == "input" else "no_predictions"
+            absent[column.name] = reasons.get(column.name, fallback)
+    return absent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judgement:
+    """What is known of a batch before the decision."""
+
+    results: tuple[TwoSampleResult, ...]
+    skipped: tuple[Skipped, ...]
+    columns: tuple[ColumnProfile, ...]
+    gathered: _Gathered
+    too_few: str = ""
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, gathered: _Gathered) -> _Judgement:
+        return cls(evaluation.results, evaluation.skipped, evaluation.columns, gathered)
+
+    @classmethod
+    def without_tests(cls, finding: Finding) -> _Judgement:
+        return cls((), (), (), _Gathered(Sample(0, ()), (finding,), 0))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Facts about the data, new categories included."""
+        new = (
+            Finding(
+                "new_categories",
+                column.name,
+                "never in the reference: " + ", ".join(column.new_categories[:5]),
+                "note",
+            )
+            for column in self.columns
+            if column.new_categories
+        )
+        return (*self.gathered.findings, *new)
+
+
+def _concluded(
+    watched: Watch,
+    request: Check,
+    state: decide.State,
+    judgement: _Judgement,
+    stopwatch: Stopwatch,
+) -> Checked:
+    policy = decide.Policy.of(watched.context.alarms, watched.context.model.tolerance)
+    findings = judgement.findings
+    with stopwatch.stage("decide"):
+        decisions, after = decide.decide(
+            judgement.results, judgement.skipped, findings, (state, request.batch.id), policy
+        )
+        verdict = decide.verdict(decisions, judgement.results, judgement.skipped, findings)
+    if judgement.too_few and verdict != "invalid_data":
+        verdict = "insufficient_data"
+    rows = judgement.gathered.rows or request.batch.rows
+    run = Run(
+        model=request.context.model.name,
+        batch=replace(request.batch, rows=rows),
+        verdict=verdict,
+        judged_at=request.judged_at,
+        reasons=_reasons(verdict, judgement),
+        decisions=decisions,
+        results=judgement.results,
+        skipped=judgement.skipped,
+        findings=findings,
+        columns=judgement.columns,
+        explanation=_explanation(judgement),
+        provenance=_provenance(watched, request.batch),
+        cost=stopwatch.cost(),
+    )
+    return Checked(run, after.to_json())
+
+
+def _reasons(verdict: Verdict, judgement: _Judgement) -> tuple[str, ...]:
+    """Why the verdict is not a plain answer."""
+    if verdict == "insufficient_data":
+        return (judgement.too_few or "no test had enough rows",)
+    if verdict == "error":
+        failed = [skip for skip in judgement.skipped if skip.reason == "test_failed"]
+        return tuple(f"{skip.test} on {skip.target}: {skip.detail}" for skip in failed)
+    return tuple(f.message for f in judgement.findings if f.severity == "invalid")
+
+
+def _explanation(judgement: _Judgement) -> dict[str, Any]:
+    """Columns by their contribution to the joint tests, and categories that came or went."""
+    ranked = {
+        result.scope: list(result.explanation.get("columns", ()))
+        for result in judgement.results
+        if result.test == "c2st"
+    }
+    appeared = {c.name: list(c.new_categories) for c in judgement.columns if c.new_categories}
+    vanished = {
+        c.name: [
+            text
+            for text, before, now in zip(
+                c.categories, c.counts_reference, c.counts_current, strict=False
+            )
+            if before and not now
+        ]
+        for c in judgement.columns
+        if c.kind == "categorical"
+    }
+    return {
+        "columns": ranked,
+        "appeared": appeared,
+        "vanished": {name: texts for name, texts in vanished.items() if texts},
+    }
+
+
+def _provenance(watched: Watch, batch: Batch) -> dict[str, Any]:
+    return {
+        "shiftwatch": __version__,
+        "python": platform.python_version(),
+        "libraries": versions(),
+        "config_sha256": watched.context.config_sha256,
+        "model_sha256": watched.model.sha256 if watched.model is not None else None,
+        "reference_sha256": watched.reference_sha256,
+        "batch_sha256": batch.pieces[0].sha256,
+        "seed": watched.context.seed,
+    }

@@ -1,0 +1,154 @@
+"""Run every test on one sample: the map, which depends on no other batch.
+
+In:    the prepared reference, the current sample, the tests, the seed and the batch's id.
+Out:   results, skips with their reasons, column profiles.
+Never: compares with a level; remembers anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from shiftwatch.profile import profile
+from shiftwatch.reference import JOINT, Reference, generator, scope_of, testable
+from shiftwatch.sample import Column, Sample
+from shiftwatch.twosample.protocol import ColumnTest, JointTest, NotTested, Outcome
+from shiftwatch.twosample.registry import Plan
+from shiftwatch.values import (
+    TESTED_SCOPES,
+    ColumnProfile,
+    SchemaColumn,
+    Scope,
+    Skipped,
+    TwoSampleResult,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Current:
+    """The sample of a batch with predictions, and why columns of the reference are not in it."""
+
+    sample: Sample
+    absent: Mapping[str, str]
+    """Column name to skip reason: missing_column, changed_type or no_predictions."""
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Everything the tests say of one batch."""
+
+    results: tuple[TwoSampleResult, ...]
+    skipped: tuple[Skipped, ...]
+    columns: tuple[ColumnProfile, ...]
+
+
+def evaluate(reference: Reference, current: Current, plan: Plan, seed: int) -> Evaluation:
+    """Run the configured tests of both scopes.
+
+    Parameters
+    ----------
+    reference
+        Prepared with the same plan.
+    current
+        Columns of the reference as far as the batch has them.
+    plan
+        The configured tests.
+    seed
+        Root seed; a test on a target draws from the address (batch, test, scope, target).
+    """
+    entries = list(_run_all(reference, current, plan, seed))
+    profiles = (
+        profile(column, reference.profile(column), _present(current, column.name))
+        for column in reference.schema
+        if column.role in ("input", "prediction")
+    )
+    return Evaluation(
+        results=tuple(entry for entry in entries if isinstance(entry, TwoSampleResult)),
+        skipped=tuple(entry for entry in entries if isinstance(entry, Skipped)),
+        columns=tuple(profiles),
+    )
+
+
+def _present(current: Current, name: str) -> Column | None:
+    return current.sample.column(name) if current.sample.has(name) else None
+
+
+def _run_all(
+    reference: Reference, current: Current, plan: Plan, seed: int
+) -> Iterator[TwoSampleResult | Skipped]:
+    yield from _unsuitable(reference.schema)
+    for scope in TESTED_SCOPES:
+        columns = testable(reference.schema, scope)
+        for column_test in plan.column:
+            suited = [column for column in columns if column.kind in column_test.kinds]
+            for column in suited:
+                yield _column(reference, current, column_test, column, seed)
+        for joint_test in plan.joint:
+            if columns:
+                yield _joint(reference, current, joint_test, scope, seed)
+
+
+def _unsuitable(schema: Sequence[SchemaColumn]) -> Iterator[Skipped]:
+    """Inputs no test can use are named once, under the test that would be theirs."""
+    for column in schema:
+        if column.role in ("input", "prediction") and column.kind == "timestamp":
+            yield Skipped("ks", column.name, scope_of(column), "timestamp", column.type)
+        if column.role in ("input", "prediction") and column.kind == "unsupported":
+            yield Skipped("ks", column.name, scope_of(column), "unsupported_type", column.type)
+
+
+def _column(
+    reference: Reference, current: Current, test: ColumnTest, column: SchemaColumn, seed: int
+) -> TwoSampleResult | Skipped:
+    scope = scope_of(column)
+    if column.name in current.absent:
+        return Skipped(test.name, column.name, scope, current.absent[column.name])
+    rng = generator(seed, current.batch_id, test.name, scope, column.name)
+    prepared = reference.prepared(test.name, scope, column.name)
+    try:
+        outcome = test.run(prepared, current.sample.column(column.name), rng)
+    except Exception as fault:  # noqa: BLE001 - one bad column never hides the others
+        return _failed(test.name, column.name, scope, fault)
+    return _placed(test.name, column.name, scope, outcome)
+
+
+def _joint(
+    reference: Reference, current: Current, test: JointTest, scope: Scope, seed: int
+) -> TwoSampleResult | Skipped:
+    names = [column.name for column in testable(reference.schema, scope)]
+    gone = [name for name in names if name in current.absent]
+    if gone:
+        return Skipped(test.name, JOINT, scope, current.absent[gone[0]], ", ".join(gone))
+    sample = Sample(current.sample.rows, tuple(current.sample.column(name) for name in names))
+    rng = generator(seed, current.batch_id, test.name, scope)
+    try:
+        outcome = test.run(reference.prepared(test.name, scope, JOINT), sample, rng)
+    except Exception as fault:  # noqa: BLE001 - one failed test never hides the others
+        return _failed(test.name, JOINT, scope, fault)
+    return _placed(test.name, JOINT, scope, outcome)
+
+
+def _failed(test: str, target: str, scope: Scope, fault: Exception) -> Skipped:
+    return Skipped(test, target, scope, "test_failed", f"{type(fault).__name__}: {fault}")
+
+
+def _placed(
+    test: str, target: str, scope: Scope, outcome: Outcome | NotTested
+) -> TwoSampleResult | Skipped:
+    if isinstance(outcome, NotTested):
+        return Skipped(test, target, scope, outcome.reason, outcome.detail)
+    return TwoSampleResult(
+        test=test,
+        target=target,
+        scope=scope,
+        statistic=outcome.statistic,
+        p_value=outcome.p_value,
+        effect=outcome.effect,
+        effect_low=outcome.effect_low,
+        effect_high=outcome.effect_high,
+        rows_reference=outcome.rows_reference,
+        rows_current=outcome.rows_current,
+        explanation=outcome.explanation,
+    )

@@ -1,0 +1,108 @@
+"""What the report shows of a column: aggregates over edges fixed by the reference.
+
+In:    the reference column once; the current column per batch.
+Out:   ColumnProfile with the counts of both sides.
+Never: keeps a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shiftwatch.sample import Column
+from shiftwatch.twosample.protocol import Prepared
+from shiftwatch.values import PROFILE_QUANTILES, ColumnProfile, SchemaColumn
+
+_BINS = 24
+_TOP_CATEGORIES = 12
+
+
+def prepare(reference: Column) -> Prepared:
+    """Edges, counts and quantiles of the reference column, or its most frequent categories."""
+    facts: dict[str, Any] = {"rows": reference.rows, "nulls": reference.nulls}
+    if reference.kind == "numeric":
+        edges = _edges(reference.present)
+        arrays = {"edges": edges, "counts": _counts(edges, reference.present)}
+        return Prepared(arrays, facts | {"quantiles": _quantiles(reference.present)})
+    if reference.kind == "categorical":
+        counts = np.bincount(reference.present, minlength=len(reference.categories))
+        order = np.argsort(-counts, kind="stable")
+        facts["categories"] = [reference.categories[index] for index in order]
+        return Prepared({"counts": counts[order].astype(np.int64)}, facts)
+    return Prepared({}, facts)
+
+
+def profile(column: SchemaColumn, prepared: Prepared, current: Column | None) -> ColumnProfile:
+    """Both sides of one column; the current side is empty where the batch lacks the column."""
+    facts = prepared.facts
+    details: Mapping[str, Any] = {}
+    if column.kind == "numeric":
+        details = _numeric(prepared, current)
+    elif column.kind == "categorical":
+        details = _categorical(prepared, current)
+    return ColumnProfile(
+        name=column.name,
+        kind=column.kind,
+        role=column.role,
+        type=column.type,
+        rows_reference=facts["rows"],
+        rows_current=current.rows if current is not None else 0,
+        nulls_reference=facts["nulls"],
+        nulls_current=current.nulls if current is not None else 0,
+        **details,
+    )
+
+
+def _numeric(prepared: Prepared, current: Column | None) -> dict[str, Any]:
+    edges = prepared.arrays["edges"]
+    details = {
+        "edges": tuple(edges.tolist()),
+        "counts_reference": tuple(prepared.arrays["counts"].tolist()),
+        "quantiles_reference": tuple(prepared.facts["quantiles"]),
+    }
+    if current is not None:
+        details["counts_current"] = tuple(_counts(edges, current.present).tolist())
+        details["quantiles_current"] = tuple(_quantiles(current.present))
+    return details
+
+
+def _categorical(prepared: Prepared, current: Column | None) -> dict[str, Any]:
+    known: Sequence[str] = prepared.facts["categories"]
+    reference = dict(zip(known, prepared.arrays["counts"].tolist(), strict=True))
+    now: dict[str, int] = {}
+    if current is not None:
+        counts = np.bincount(current.present, minlength=len(current.categories)).tolist()
+        now = {text: n for text, n in zip(current.categories, counts, strict=True) if n}
+    new = sorted((text for text in now if text not in reference), key=lambda t: (-now[t], t))
+    shown = [*known[:_TOP_CATEGORIES], *new[:_TOP_CATEGORIES]]
+    return {
+        "new_categories": tuple(new[:_TOP_CATEGORIES]),
+        "categories": tuple(shown),
+        "counts_reference": tuple(reference.get(text, 0) for text in shown),
+        "counts_current": tuple(now.get(text, 0) for text in shown) if current is not None else (),
+    }
+
+
+def _edges(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Equal widths between the 0.5 and 99.5 % quantiles: wild values fall in the open end bins."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return np.array([0.0])
+    low, high = np.quantile(finite, [0.005, 0.995])
+    if low == high:
+        return np.array([low])
+    return np.linspace(low, high, _BINS + 1)
+
+
+def _counts(edges: NDArray[np.float64], values: NDArray[Any]) -> NDArray[np.int64]:
+    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
+
+
+def _quantiles(values: NDArray[Any]) -> list[float]:
+    if values.size == 0:
+        return []
+    return [float(q) for q in np.quantile(values, PROFILE_QUANTILES, method="lower")]

@@ -1,0 +1,72 @@
+"""What the daemon asks of its worker, and what it gets back.
+
+In:    settings and values.
+Out:   small messages that cross the process boundary.
+Never: carries rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shiftwatch.settings import AlarmSettings, ModelSettings
+from shiftwatch.status import ModelInfo, ReferenceInfo
+from shiftwatch.values import Batch, Listed, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a check of one model depends on besides the batch and the state."""
+
+    model: ModelSettings
+    alarms: AlarmSettings
+    seed: int
+    cache: str
+    """Folder for prepared references."""
+    config_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Read footers and hash contents; answered by a tuple of FileFacts."""
+
+    files: tuple[Listed, ...]
+    time_column: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Load the model and prepare the reference; answered by Prepared."""
+
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInfo:
+    """What was prepared, for the metrics."""
+
+    reference: ReferenceInfo
+    model: ModelInfo | None
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Judge one batch; answered by Checked."""
+
+    context: Context
+    batch: Batch
+    state: str | None
+    """Decision state after the batch before, as stored."""
+    judged_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A judged batch and the decision state after it."""
+
+    run: Run
+    state: str
+
+
+Request = Inspect | Prepare | Check

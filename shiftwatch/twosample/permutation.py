@@ -1,0 +1,211 @@
+"""Permuted mean differences, and p-values from them: what the joint tests share.
+
+In:    features of both samples; a generator.
+Out:   statistics under the observed and under permuted labels; p-values never 0.
+Never: knows columns, kernels or classifiers.
+
+Rows are grouped into blocks of equal size and whole blocks are permuted. That is a subgroup of all
+permutations, so the level stays exact, and the cost no longer grows with rows times permutations
+(idea: Domingo-Enrich, Dwivedi & Mackey 2023, arXiv:2301.05974, used here without compression).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Floats = NDArray[np.float64]
+Features = NDArray[np.float32]
+
+MAX_BLOCKS = 512
+"""Blocks of both samples together; fewer lose power, more only cost time."""
+
+P_FLOOR = 1e-300
+"""No p-value is 0; below this the exponent of a double ends."""
+
+_TIE_BAND = 1e-9
+"""Relative band in which a permuted statistic counts as a tie, so rounding never helps a shift."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blocks:
+    """Sums of features over blocks of ``size`` rows; the first ``current`` blocks are the batch."""
+
+    sums: Floats
+    current: int
+    size: int
+
+    @property
+    def rows_current(self) -> int:
+        """Rows of the batch in use: at most ``size - 1`` were left out, at random."""
+        return self.current * self.size
+
+    @property
+    def rows_reference(self) -> int:
+        """Rows of the reference in use."""
+        return int(self.sums.shape[0] - self.current) * self.size
+
+
+def canonical_order(features: Features) -> NDArray[np.int64]:
+    """Order of rows by their bytes, so that a test does not depend on the order they came in.
+
+    Parameters
+    ----------
+    features
+        Shape (n, d), C-contiguous.
+    """
+    rows = np.ascontiguousarray(features)
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    return np.asarray(np.argsort(keys, kind="stable"), dtype=np.int64)
+
+
+def blocks(reference: Features, current: Features) -> Blocks:
+    """Sum features over blocks of consecutive rows; both samples must be in random order.
+
+    Parameters
+    ----------
+    reference, current
+        Shapes (m, d) and (n, d); rows exchangeable within each sample.
+    """
+    size = max(1, -(-(reference.shape[0] + current.shape[0]) // MAX_BLOCKS))
+    size = min(size, max(1, current.shape[0] // 16))
+    return Blocks(
+        np.concatenate([_block_sums(current, size), _block_sums(reference, size)]),
+        current=current.shape[0] // size,
+        size=size,
+    )
+
+
+def _block_sums(features: Features, size: int) -> Floats:
+    count = features.shape[0] // size
+    shaped = features[: count * size].reshape(count, size, features.shape[1])
+    return np.asarray(shaped.sum(axis=1, dtype=np.float64))
+
+
+def labels(blocks_: Blocks, permutations: int, rng: np.random.Generator) -> Features:
+    """0/1 labels, shape (permutations + 1, blocks): row 0 observed, the others random."""
+    count = blocks_.sums.shape[0]
+    keys = rng.random((permutations + 1, count), dtype=np.float32)
+    keys[0, : blocks_.current] = -1.0
+    chosen = np.argpartition(keys, blocks_.current - 1, axis=1)[:, : blocks_.current]
+    table = np.zeros((permutations + 1, count), dtype=np.float32)
+    np.put_along_axis(table, chosen, np.float32(1.0), axis=1)
+    return table
+
+
+def differences(blocks_: Blocks, table: Features) -> Floats:
+    """Mean of the batch minus mean of the reference, for every row of labels.
+
+    Returns
+    -------
+    Shape (permutations + 1, d).
+    """
+    centred = blocks_.sums - blocks_.sums.mean(axis=0)
+    batch_sums = table.astype(np.float64) @ centred
+    # Centred sums add up to zero, so the reference's sum is minus the batch's.
+    return np.asarray(batch_sums * (1.0 / blocks_.rows_current + 1.0 / blocks_.rows_reference))
+
+
+def min_p(statistics: Floats, weights: Sequence[Floats]) -> tuple[float, Floats]:
+    """Combine statistics computed under one set of permutations, at an exact level.
+
+    Each value is put on the scale of a p-value by the gamma law with the first three moments of
+    its limit law (Pearson III); the smallest over the statistics is compared with its own
+    permutation law (Westfall & Young 1993). The gamma law only makes the statistics comparable:
+    the level comes from the permutations and is exact whatever its accuracy. Unlike ranks it has no
+    ties, so a clear shift in one statistic is not diluted by the others.
+
+    Parameters
+    ----------
+    statistics
+        Shape (k, permutations + 1), column 0 observed, larger means further apart.
+    weights
+        For each statistic the weights of its limit law sum_i weights_i chi2_1, shape (d_k,).
+
+    Returns
+    -------
+    The combined p-value, at least 1/(permutations + 1), and the observed value of each statistic
+    on the scale of a p-value, shape (k,).
+
+    Examples
+    --------
+    >>> p, _ = min_p(np.array([[9.0, 1.0, 2.0, 3.0]]), [np.ones(2)])
+    >>> p
+    0.25
+    """
+    scaled = np.stack([_gamma_tail(row, w) for row, w in zip(statistics, weights, strict=True)])
+    smallest = scaled.min(axis=0)
+    reached = np.count_nonzero(smallest <= smallest[0] * (1 + _TIE_BAND))
+    return float(reached / statistics.shape[1]), scaled[:, 0]
+
+
+def _gamma_tail(values: Floats, weights: Floats) -> Floats:
+    """P(X >= values) for the gamma law with mean, variance and skewness of sum w_i chi2_1."""
+    mean, variance = weights.sum(), 2 * np.sum(weights**2)
+    shape = variance**3 * 4 / (8 * np.sum(weights**3)) ** 2
+    standard = (values - mean) / np.sqrt(variance)
+    tail = special.gammaincc(shape, np.maximum(0.0, shape + np.sqrt(shape) * standard))
+    return np.asarray(np.maximum(tail, P_FLOOR))
+
+
+def weighted_chi2_tail(x: float, weights: Floats) -> float:
+    """P(sum_i weights_i * chi2_1 >= x) by the Lugannani-Rice saddlepoint formula.
+
+    The limit law of a quadratic form in mean differences. With equal weights the result is between
+    the exact tail and 1 % above it from 10 degrees of freedom, 14 % above with one (p down to
+    1e-30). Source: Kuonen (1999), Biometrika 86, 929-935.
+
+    Parameters
+    ----------
+    x
+        Observed value, >= 0.
+    weights
+        Shape (d,), non-negative, at least one positive.
+
+    Examples
+    --------
+    >>> tail = weighted_chi2_tail(30.0, np.array([1.0]))
+    >>> 1.0 < tail / special.chdtrc(1, 30.0) < 1.1
+    True
+    """
+    used = weights[weights > weights.max() * 1e-12]
+    if x <= used.sum() * 1.0001:
+        return 1.0  # the formula is singular at the mean, and nobody needs it there
+    upper = 0.5 / used.max()
+    low, high = 0.0, upper * (1 - 1e-12)
+    for _ in range(200):
+        t = 0.5 * (low + high)
+        if np.sum(used / (1 - 2 * t * used)) < x:
+            low = t
+        else:
+            high = t
+    t = 0.5 * (low + high)
+    cumulant = -0.5 * np.sum(np.log1p(-2 * t * used))
+    w = np.sqrt(max(2 * (t * x - cumulant), 1e-12))
+    v = t * np.sqrt(2 * np.sum((used / (1 - 2 * t * used)) ** 2))
+    return float(np.exp(max(special.log_ndtr(-(w + np.log(v / w) / w)), np.log(P_FLOOR))))
+
+
+def combined_p(statistics: Floats, weights: Sequence[Floats]) -> float:
+    """Exact p-value by permutations; below their resolution, the tail of the limit law.
+
+    The tail is used only when no permutation reached the observed value, so the level is exact at
+    every level of 1/(permutations + 1) and above. Below, the smallest tail is corrected by the
+    number of statistics (Bonferroni).
+
+    Parameters
+    ----------
+    statistics, weights
+        As in :func:`min_p`.
+    """
+    p, _ = min_p(statistics, weights)
+    if p > 1.5 / statistics.shape[1]:
+        return p
+    tails = [
+        weighted_chi2_tail(float(row[0]), w) for row, w in zip(statistics, weights, strict=True)
+    ]
+    return max(P_FLOOR, min(p, len(tails) * min(tails)))

@@ -1,0 +1,147 @@
+"""A model and its prepared reference, ready for batches.
+
+In:    a context: settings, seed, cache folder.
+Out:   Watch; the reference is prepared once and mapped from the cache ever after.
+Never: sees a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+from shiftwatch import cache, roles
+from shiftwatch.errors import DataError
+from shiftwatch.model import OnnxModel, Prediction
+from shiftwatch.reference import Reference, generator, prepare
+from shiftwatch.requests import Context, PreparedInfo
+from shiftwatch.sample import Sample
+from shiftwatch.source import parquet
+from shiftwatch.status import ReferenceInfo
+from shiftwatch.twosample.registry import Plan, build
+from shiftwatch.values import SchemaColumn
+
+LIBRARIES = ("numpy", "scipy", "pyarrow", "onnxruntime")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watch:
+    """A model and its reference, ready for batches."""
+
+    context: Context
+    model: OnnxModel | None
+    reference: Reference
+    reference_sha256: str
+    plan: Plan
+
+    def info(self) -> PreparedInfo:
+        """What the metrics show of it."""
+        columns = sorted(f"{c.name}:{c.type}" for c in self.reference.schema)
+        return PreparedInfo(
+            ReferenceInfo(
+                sha256=self.reference_sha256,
+                schema_sha256=cache.fingerprint({"schema": "\n".join(columns)}),
+                rows=self.reference.rows,
+                columns=len(columns),
+            ),
+            self.model.info if self.model is not None else None,
+            self.plan.names,
+        )
+
+
+_OPEN: dict[str, Watch] = {}
+"""Models this worker has loaded, by their whole context."""
+
+_MOST_OPEN = 8
+
+
+def watch(context: Context) -> Watch:
+    """The model and reference of a context, loaded at most once in this process."""
+    key = repr(context)
+    if key not in _OPEN:
+        while len(_OPEN) >= _MOST_OPEN:
+            del _OPEN[next(iter(_OPEN))]
+        _OPEN[key] = load(context)
+    return _OPEN[key]
+
+
+def load(context: Context) -> Watch:
+    """Load the model and the prepared reference, preparing it if that was never done.
+
+    The cache key covers the reference's and the model's bytes, everything configured, and the
+    versions of the libraries, so nothing stale is ever used.
+    """
+    settings = context.model
+    model = OnnxModel.load(settings.model) if settings.model is not None else None
+    reference_sha256 = parquet.reference_sha256(settings.reference)
+    fingerprint = cache.fingerprint(
+        {
+            "reference": reference_sha256,
+            "model": model.sha256 if model is not None else "",
+            "settings": repr((settings, context.seed)),
+            "versions": repr(versions()),
+        }
+    )
+    plan = build(settings.tests)
+    folder = Path(context.cache) / settings.name / fingerprint
+    stored = cache.read(folder)
+    if stored is None:
+        arrays, facts = _prepared(context, model, plan).to_plain()
+        cache.write(folder, arrays, facts)
+        cache.evict(folder.parent, keep=(fingerprint,))
+        stored = cache.read(folder)
+    if stored is None:
+        raise DataError("the prepared reference cannot be read back", where=str(folder))
+    return Watch(context, model, Reference.from_plain(*stored), reference_sha256, plan)
+
+
+def _prepared(context: Context, model: OnnxModel | None, plan: Plan) -> Reference:
+    settings = context.model
+    schema = reference_schema(context, model)
+    reading = parquet.read_reference(
+        settings.reference, schema, rng=generator(context.seed, "reference", "rows")
+    )
+    sample, schema = with_predictions(reading.sample, schema, model)
+    return prepare(sample, schema, plan, context.seed)
+
+
+def reference_schema(context: Context, model: OnnxModel | None) -> tuple[SchemaColumn, ...]:
+    """Columns of the reference with their roles."""
+    settings = context.model
+    plain = parquet.read_schema(parquet.reference_files(settings.reference), settings.categorical)
+    wanted = model.wanted_columns(plain) if model is not None else None
+    return roles.assign(plain, settings, wanted)
+
+
+def with_predictions(
+    sample: Sample, schema: Sequence[SchemaColumn], model: OnnxModel | None
+) -> tuple[Sample, tuple[SchemaColumn, ...]]:
+    """The sample and schema with the model's outputs beside the inputs."""
+    if model is None:
+        return sample, tuple(schema)
+    prediction = predict(sample, schema, model)
+    added = tuple(
+        SchemaColumn(column.name, column.kind, "prediction", column.type)
+        for column in prediction.columns
+    )
+    return sample.with_columns(prediction.columns), (*schema, *added)
+
+
+def predict(sample: Sample, schema: Sequence[SchemaColumn], model: OnnxModel) -> Prediction:
+    """Run the model on the inputs; its outputs are renamed where a logged column has their name."""
+    inputs = tuple(column for column in schema if column.role == "input")
+    prediction = model.predict(model.bind(inputs), sample)
+    logged = {column.name for column in schema}
+    columns = tuple(
+        replace(c, name=f"{c.name} (model)") if c.name in logged else c for c in prediction.columns
+    )
+    return replace(prediction, columns=columns)
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Versions of the libraries whose numbers we pass on."""
+    return {name: metadata.version(name) for name in LIBRARIES}

@@ -1,0 +1,136 @@
+"""The heavy child seen from the light parent: start it, ask it, survive its death.
+
+In:    requests.
+Out:   their answers, or the error the worker raised, or WorkerError if it died.
+Never: imports numpy, pyarrow or onnxruntime; lets a dead worker take the daemon with it.
+
+The worker is a fresh interpreter (``python -m shiftwatch.child``) with one end of a socket pair.
+It shares no memory with the daemon, so ending it gives everything back.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+from shiftwatch.errors import WorkerError
+from shiftwatch.requests import Request
+from shiftwatch.settings import LimitSettings
+
+_ENVIRONMENT = {
+    # One thread: a sidecar must not take the cores of the model it watches.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    # The plain allocator gives memory back and is counted by the limit as it is used.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+
+_GOODBYE_SECONDS = 5.0
+
+
+class Worker:
+    """One child process; started at the first call, to be closed after a step.
+
+    Parameters
+    ----------
+    limits
+        Memory and seconds of one call.
+    """
+
+    def __init__(self, limits: LimitSettings) -> None:
+        self._limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while a child lives."""
+        return self._process.pid if self._process is not None else None
+
+    def call(self, request: Request) -> Any:
+        """Ask and wait.
+
+        Raises
+        ------
+        WorkerError
+            If the child dies, runs out of memory or takes longer than ``limits.seconds``. It is
+            ended then, and the next call starts a new one.
+        ShiftwatchError
+            What the child itself raised.
+        """
+        connection = self._started()
+        try:
+            connection.send(request)
+            if not connection.poll(self._limits.seconds):
+                self._end()
+                raise WorkerError(
+                    f"no answer within {self._limits.seconds:g} s, the worker was ended",
+                    hint="raise limits.seconds, or lower window.max_rows",
+                )
+            ok, value = connection.recv()
+        except (EOFError, OSError) as fault:
+            raise WorkerError(self._cause_of_death(), hint="see limits.memory_mb") from fault
+        if ok:
+            return value
+        raise value
+
+    def close(self) -> None:
+        """Let the child end by itself, or end it."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            try:
+                self._process.wait(_GOODBYE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+        self.close()
+
+    def _started(self) -> Connection:
+        if self._connection is None:
+            ours, theirs = socket.socketpair()
+            command = [sys.executable, "-m", "shiftwatch.child", str(theirs.fileno())]
+            command.append(str(self._limits.memory_mb))
+            with theirs:
+                self._process = subprocess.Popen(
+                    command,
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    env=os.environ | _ENVIRONMENT,
+                )
+            self._connection = Connection(ours.detach())
+        return self._connection
+
+    def _cause_of_death(self) -> str:
+        """What ended the child, in words; the child is gone afterwards."""
+        process = self._process
+        self.close()
+        code = process.returncode if process is not None else None
+        if code is not None and code < 0:
+            return f"the worker was killed by {signal.Signals(-code).name}"
+        return f"the worker ended with status {code}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,224 @@
+"""MMD and the classifier test: level, power, explanations, determinism."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from shiftwatch.sample import Column, Sample, categorical, numeric
+from shiftwatch.twosample.classifier import Classifier
+from shiftwatch.twosample.mmd import Mmd
+from shiftwatch.twosample.protocol import JointTest, NotTested, Outcome
+
+TESTS: list[JointTest] = [
+    Mmd(permutations=199, features=64),
+    Classifier(permutations=199),
+]
+ALL = pytest.mark.parametrize("test", TESTS, ids=lambda test: test.name)
+
+
+def _plain(rng: np.random.Generator, rows: int, width: int = 5) -> Sample:
+    values = rng.standard_normal((rows, width))
+    return Sample(rows, tuple(numeric(f"x{j}", values[:, j]) for j in range(width)))
+
+
+def _mixed(rng: np.random.Generator, rows: int, shift: float = 0.0) -> Sample:
+    """Two numbers (one with nulls), a common and a many-valued category."""
+    amount = rng.exponential(size=rows)
+    age = rng.normal(40 + 10 * shift, 10, rows)
+    age[rng.random(rows) < 0.1] = np.nan
+    plan = rng.choice(["a", "b", ""], rows, p=[0.6 - 0.3 * shift, 0.3 + 0.3 * shift, 0.1])
+    city = (rng.zipf(1.6, rows) % 300).astype(str)
+    columns: tuple[Column, ...] = (
+        numeric("amount", amount),
+        numeric("age", age),
+        categorical("plan", [text or None for text in plan.tolist()]),
+        categorical("city", city.tolist()),
+    )
+    return Sample(rows, columns)
+
+
+def _p_values(
+    test: JointTest,
+    draw: Callable[[np.random.Generator, int], Sample],
+    current: Callable[[np.random.Generator, int], Sample],
+    sizes: tuple[int, int],
+    runs: int,
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    rng = np.random.default_rng(20)
+    p_values = []
+    for run in range(runs):
+        prepared = test.prepare(draw(rng, sizes[0]), np.random.default_rng(run))
+        outcome = test.run(prepared, current(rng, sizes[1]), np.random.default_rng(10_000 + run))
+        assert isinstance(outcome, Outcome)
+        p_values.append(outcome.p_value)
+    return np.array(p_values)
+
+
+@pytest.mark.slow
+@ALL
+@pytest.mark.parametrize("sizes", [(300, 60), (60, 300), (35, 31)], ids=str)
+def test_level_is_kept_on_numbers(test: JointTest, sizes: tuple[int, int]) -> None:
+    runs = 400
+    p_values = _p_values(test, _plain, _plain, sizes, runs)
+    for level in (0.05, 0.2):
+        assert np.mean(p_values <= level) <= level + 3 * np.sqrt(level * (1 - level) / runs)
+
+
+@pytest.mark.slow
+@ALL
+def test_level_is_kept_on_mixed_columns_with_nulls(test: JointTest) -> None:
+    runs = 400
+    p_values = _p_values(test, _mixed, _mixed, (400, 100), runs)
+    for level in (0.05, 0.2):
+        assert np.mean(p_values <= level) <= level + 3 * np.sqrt(level * (1 - level) / runs)
+
+
+@ALL
+def test_a_shift_in_number_and_category_is_found_and_named(test: JointTest) -> None:
+    rng = np.random.default_rng(3)
+    prepared = test.prepare(_mixed(rng, 2000), np.random.default_rng(1))
+    outcome = test.run(prepared, _mixed(rng, 500, shift=1.0), np.random.default_rng(2))
+    assert isinstance(outcome, Outcome)
+    assert outcome.p_value < 1e-9
+    assert outcome.effect > 0.1
+    top = [entry["column"] for entry in outcome.explanation["columns"][:2]]
+    assert set(top) == {"age", "plan"}
+
+
+@ALL
+def test_a_change_of_correlation_alone_is_found(test: JointTest) -> None:
+    def correlated(rng: np.random.Generator, rows: int) -> Sample:
+        values = rng.standard_normal((rows, 10))
+        for pair in range(3):
+            own = np.sqrt(1 - 0.4**2) * values[:, 2 * pair + 1]
+            values[:, 2 * pair + 1] = 0.4 * values[:, 2 * pair] + own
+        return Sample(rows, tuple(numeric(f"x{j}", values[:, j]) for j in range(10)))
+
+    p_values = _p_values(test, lambda rng, n: _plain(rng, n, 10), correlated, (1000, 250), 20)
+    assert np.mean(p_values <= 0.05) >= 0.9
+
+
+@ALL
+def test_the_answer_does_not_depend_on_the_order_of_rows(test: JointTest) -> None:
+    rng = np.random.default_rng(5)
+    prepared = test.prepare(_mixed(rng, 500), np.random.default_rng(1))
+    current = _mixed(rng, 200, shift=0.3)
+    shuffled = current.take(rng.permutation(200))
+    first = test.run(prepared, current, np.random.default_rng(2))
+    second = test.run(prepared, shuffled, np.random.default_rng(2))
+    assert isinstance(first, Outcome)
+    assert isinstance(second, Outcome)
+    assert first.p_value == second.p_value
+    assert first.effect == pytest.approx(second.effect, rel=1e-5)
+
+
+@ALL
+def test_the_same_seed_gives_the_same_answer(test: JointTest) -> None:
+    rng = np.random.default_rng(6)
+    reference, current = _mixed(rng, 500), _mixed(rng, 200)
+    answers = {
+        repr(
+            test.run(
+                test.prepare(reference, np.random.default_rng(1)),
+                current,
+                np.random.default_rng(2),
+            )
+        )
+        for _ in range(2)
+    }
+    assert len(answers) == 1
+
+
+@ALL
+def test_too_few_rows_are_named_and_give_no_p_value(test: JointTest) -> None:
+    rng = np.random.default_rng(7)
+    prepared = test.prepare(_plain(rng, 100), np.random.default_rng(1))
+    answer = test.run(prepared, _plain(rng, 29), np.random.default_rng(2))
+    assert answer == NotTested("too_few_rows", "100 and 29 rows")
+
+
+@ALL
+def test_infinite_and_constant_columns_do_no_harm(test: JointTest) -> None:
+    rng = np.random.default_rng(8)
+
+    def wild(rows: int) -> Sample:
+        values = rng.standard_normal(rows)
+        values[:3] = np.inf
+        return Sample(rows, (numeric("wild", values), numeric("flat", np.full(rows, 7.0))))
+
+    prepared = test.prepare(wild(300), np.random.default_rng(1))
+    outcome = test.run(prepared, wild(200), np.random.default_rng(2))
+    assert isinstance(outcome, Outcome)
+    assert 0.001 < outcome.p_value <= 1
+    assert np.isfinite(outcome.effect)
+
+
+@ALL
+def test_a_column_that_is_null_on_one_side_only_is_found(test: JointTest) -> None:
+    rng = np.random.default_rng(9)
+    values = rng.standard_normal(400)
+    some = np.where(rng.random(400) < 0.05, np.nan, values)
+    prepared = test.prepare(Sample(400, (numeric("x", some),)), np.random.default_rng(1))
+    gone = Sample(200, (numeric("x", np.full(200, np.nan)),))
+    outcome = test.run(prepared, gone, np.random.default_rng(2))
+    assert isinstance(outcome, Outcome)
+    assert outcome.p_value < 1e-9
+
+
+def test_mmd_statistic_approaches_the_exact_kernel_estimate() -> None:
+    rng = np.random.default_rng(10)
+    x, y = rng.standard_normal((400, 3)), rng.standard_normal((300, 3)) + 0.5
+    test = Mmd(features=1024, permutations=99)
+    prepared = test.prepare(_sample(x), np.random.default_rng(1))
+    outcome = test.run(prepared, _sample(y), np.random.default_rng(2))
+    assert isinstance(outcome, Outcome)
+    facts = prepared.facts["encoding"]
+    scale = np.array([fact["scale"] for fact in facts])
+    centre = np.array([fact["centre"] for fact in facts])
+    a, b = (x - centre) / scale, (y - centre) / scale
+    kept = prepared.arrays["encoded"][:500].astype(float)
+    gamma = 1 / np.median(_squared(kept, kept)[np.triu_indices(len(kept), 1)])
+    exact = _unbiased(a, b, gamma)
+    assert outcome.statistic == pytest.approx(exact, rel=0.1)
+
+
+def _sample(values: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Sample:
+    return Sample(len(values), tuple(numeric(f"x{j}", values[:, j]) for j in range(3)))
+
+
+def _squared(
+    a: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    b: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.asarray(((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2))
+
+
+def _unbiased(
+    a: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    b: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    gamma: float,
+) -> float:
+    """Gretton et al. (2012), Lemma 6, written out."""
+    m, n = len(a), len(b)
+    kaa, kbb, kab = (np.exp(-gamma * _squared(u, v)) for u, v in ((a, a), (b, b), (a, b)))
+    within_a = (kaa.sum() - m) / (m * (m - 1))
+    within_b = (kbb.sum() - n) / (n * (n - 1))
+    return float(within_a + within_b - 2 * kab.mean())
+
+
+def test_classifier_effect_is_the_held_out_auc_of_a_known_shift() -> None:
+    """Two unit normals one standard deviation apart have AUC Phi(1/sqrt 2) = .760."""
+    rng = np.random.default_rng(11)
+    test = Classifier()
+    reference = Sample(4000, (numeric("x", rng.standard_normal(4000)),))
+    prepared = test.prepare(reference, np.random.default_rng(1))
+    shifted = Sample(2000, (numeric("x", rng.standard_normal(2000) + 1.0),))
+    outcome = test.run(prepared, shifted, np.random.default_rng(2))
+    assert isinstance(outcome, Outcome)
+    assert outcome.statistic == pytest.approx(0.760, abs=0.02)
+    assert outcome.effect_low is not None
+    assert outcome.effect_high is not None
+    assert outcome.effect_low < 2 * 0.760 - 1 < outcome.effect_high
