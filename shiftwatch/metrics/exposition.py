@@ -1,0 +1,238 @@
+"""A snapshot as Prometheus or OpenMetrics text.
+
+In:    a Snapshot, the Accept header, names asked for.
+Out:   content type and bytes.
+Never: computes a statistic, keeps a value between scrapes, or waits for anything.
+
+A collector renders from the snapshot at scrape time, so what one scrape shows belongs together and
+no label outlives what it named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import get_args
+
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+
+from shiftwatch.metrics.families import FAMILIES, Family
+from shiftwatch.metrics.view import by_test, strength
+from shiftwatch.status import BATCH_OUTCOMES, ModelStatus, MonitorState, Snapshot
+from shiftwatch.values import Scope, TwoSampleResult
+
+WATCHED_SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema")
+"""Scopes whose series exist from the first scrape; ``performance`` is not watched yet."""
+
+TEST_OUTCOMES = ("run", "skipped", "failed")
+SIDES = ("reference", "current")
+STAGES = ("read", "predict", "test", "decide")
+
+LABEL_LENGTH = 200
+"""Characters a label value may have; a longer one is cut and ends in a hash of the whole."""
+
+Point = tuple[str, tuple[str, ...], float]
+"""Name of the family, label values in its order, value."""
+
+
+def render(snapshot: Snapshot, accept: str = "", names: Sequence[str] = ()) -> tuple[str, bytes]:
+    """The exposition of a snapshot.
+
+    Parameters
+    ----------
+    snapshot
+        What the daemon knows; read, never changed.
+    accept
+        The Accept header. OpenMetrics where it is asked for, else Prometheus text 0.0.4.
+    names
+        Names of series to restrict the answer to (``name[]`` of a scrape); all if empty.
+
+    Returns
+    -------
+    tuple
+        Content type, body in UTF-8. Metrics of the process and of Python come with it.
+    """
+    registry = CollectorRegistry(auto_describe=bool(names))
+    for collector in (_SnapshotCollector(snapshot), *_PROCESS):
+        registry.register(collector)
+    encode, content_type = choose_encoder(_plain_versions(accept))
+    body = encode(registry.restricted_registry(names) if names else registry)
+    return content_type, body
+
+
+_PROCESS = (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
+
+
+def _plain_versions(accept: str) -> str:
+    """The Accept header without media ranges whose version is no small number such as 1.0.0.
+
+    The library would compare the parts of such a version as numbers and repeat it in the answer.
+    """
+
+    def plain(media_range: str) -> bool:
+        parameters = (part.partition("=") for part in media_range.split(";")[1:])
+        versions = [value.strip() for key, _, value in parameters if key.strip() == "version"]
+        return all(_VERSION.fullmatch(version) for version in versions)
+
+    return ",".join(media_range for media_range in accept.split(",") if plain(media_range))
+
+
+_VERSION = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SnapshotCollector:
+    """One snapshot, as prometheus_client collects it."""
+
+    snapshot: Snapshot
+
+    def describe(self) -> Iterable[Metric]:
+        return (_metric(family) for family in FAMILIES)
+
+    def collect(self) -> Iterable[Metric]:
+        metrics = {family.name: _metric(family) for family in FAMILIES}
+        for name, values, value in _points(self.snapshot):
+            labels = dict(zip(_LABELS[name], map(_label, values), strict=True))
+            metrics[name].add_sample(name, labels, value)
+        return metrics.values()
+
+
+_LABELS = {family.name: family.labels for family in FAMILIES}
+
+
+def _metric(family: Family) -> Metric:
+    return Metric(family.base, family.help, family.kind, family.unit)
+
+
+def _label(text: str) -> str:
+    """A label value that can be encoded and is not endless."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if len(text) <= LABEL_LENGTH:
+        return text
+    suffix = "~" + sha256(text.encode("utf-8")).hexdigest()[:12]
+    return text[: LABEL_LENGTH - len(suffix)] + suffix
+
+
+def _points(snapshot: Snapshot) -> Iterator[Point]:
+    # A local version such as 0.1.0+gdeadbee carries the revision it was built from.
+    revision = snapshot.version.partition("+")[2]
+    yield "shiftwatch_build_info", (snapshot.version, revision, snapshot.python), 1.0
+    reload = float(snapshot.reload_successful)
+    yield "shiftwatch_config_last_reload_successful", (), reload
+    yield from _at(
+        "shiftwatch_config_last_reload_success_timestamp_seconds", (), snapshot.reload_at
+    )
+    yield from _at("shiftwatch_last_checkpoint_timestamp_seconds", (), snapshot.checkpoint_at)
+    yield from _stages(snapshot.models)
+    for status in snapshot.models:
+        yield from _identity(status)
+        yield from _progress(status)
+        yield from _counters(status)
+        yield from _alarms(status)
+        yield from _tests(status)
+        yield from _features(status, snapshot.series_per_model)
+
+
+def _at(name: str, labels: tuple[str, ...], value: float | None) -> Iterator[Point]:
+    """Nothing where nothing is known: a 0 would be read as a value, or as fifty years ago."""
+    if value is not None:
+        yield name, labels, value
+
+
+def _stages(models: Iterable[ModelStatus]) -> Iterator[Point]:
+    seconds = dict.fromkeys(STAGES, 0.0)
+    for status in models:
+        for stage, spent in status.counts.stage_seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+    for stage, spent in seconds.items():
+        yield "shiftwatch_stage_seconds_total", (stage,), spent
+
+
+def _identity(status: ModelStatus) -> Iterator[Point]:
+    name, model, reference = status.name, status.model, status.reference
+    facts = ("", "", "") if model is None else (model.sha256, model.opset, model.runtime)
+    yield "shiftwatch_model_info", (name, "", *facts), 1.0
+    if reference is not None:
+        digests = (reference.sha256[:16], reference.sha256, reference.schema_sha256)
+        yield "shiftwatch_reference_info", (name, *digests), 1.0
+        yield "shiftwatch_reference_rows", (name,), reference.rows
+
+
+def _progress(status: ModelStatus) -> Iterator[Point]:
+    labels = (status.name,)
+    event_time = status.last_run.batch.event_time_end if status.last_run else None
+    yield "shiftwatch_backlog_batches", labels, status.backlog
+    yield from _at(
+        "shiftwatch_last_batch_processed_timestamp_seconds", labels, status.last_processed_at
+    )
+    yield from _at("shiftwatch_last_batch_event_timestamp_seconds", labels, event_time)
+    for state in get_args(MonitorState):
+        current = float(state == status.monitor_state)
+        yield "shiftwatch_monitor_state", (status.name, state), current
+
+
+def _counters(status: ModelStatus) -> Iterator[Point]:
+    name, counts = status.name, status.counts
+    yield "shiftwatch_cpu_seconds_total", (name,), counts.cpu_seconds
+    for outcome, count in _known(BATCH_OUTCOMES, counts.batches):
+        yield "shiftwatch_batches_total", (name, outcome), count
+    for side, count in _known(SIDES, counts.rows):
+        yield "shiftwatch_rows_total", (name, side), count
+    for scope, count in _known(WATCHED_SCOPES, counts.alarms):
+        yield "shiftwatch_alarms_total", (name, scope), count
+    expected = {(test, outcome): 0 for test in status.tests for outcome in TEST_OUTCOMES}
+    for key, count in (expected | dict(counts.tests)).items():
+        yield "shiftwatch_tests_total", (name, *key), count
+
+
+def _known(expected: Iterable[str], counts: Mapping[str, int]) -> Iterable[tuple[str, int]]:
+    """The counts, with a 0 for each key that is known in advance."""
+    return (dict.fromkeys(expected, 0) | dict(counts)).items()
+
+
+def _alarms(status: ModelStatus) -> Iterator[Point]:
+    decisions = status.last_run.decisions if status.last_run else ()
+    alarms: dict[str, int] = {decision.scope: int(decision.alarm) for decision in decisions}
+    for scope, alarm in _known(WATCHED_SCOPES, alarms):
+        yield "shiftwatch_drift_alarm", (status.name, scope), alarm
+    for decision in decisions:
+        layers = decision.evidence
+        for layer, ratio in (
+            ("check", layers.check),
+            ("window", layers.window),
+            ("pool", layers.pool),
+        ):
+            labels = (status.name, decision.scope, layer)
+            yield from _at("shiftwatch_drift_evidence_ratio", labels, ratio)
+
+
+def _tests(status: ModelStatus) -> Iterator[Point]:
+    for view in by_test(status.last_run) if status.last_run else ():
+        labels = (status.name, view.scope, view.test)
+        yield "shiftwatch_test_p_value", labels, view.p_value
+        yield "shiftwatch_test_effect_ratio", labels, view.effect
+        yield from _at("shiftwatch_test_effect_lower_bound_ratio", labels, view.effect_low)
+
+
+def _features(status: ModelStatus, cap: int) -> Iterator[Point]:
+    strongest: dict[tuple[str, str], TwoSampleResult] = {}
+    results = status.last_run.results if status.last_run else ()
+    for result in sorted(results, key=strength):
+        if result.target != "*":
+            # One column may be an input and a logged prediction; the series has no scope.
+            strongest.setdefault((result.target, result.test), result)
+    kept = sorted(list(strongest)[:cap])
+    for key in kept:
+        labels = (status.name, *key)
+        yield "shiftwatch_feature_effect_ratio", labels, abs(strongest[key].effect)
+        yield "shiftwatch_feature_p_value", labels, strongest[key].p_value
+    yield "shiftwatch_series_dropped_total", (status.name,), len(strongest) - len(kept)

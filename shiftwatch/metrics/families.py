@@ -1,0 +1,245 @@
+"""The table of metrics: names, kinds, labels, units, and what to make of a value.
+
+In:    nothing.
+Out:   FAMILIES, and the same as Markdown.
+Never: holds a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its full name, kind, labels in order, unit, and what to make of it.
+
+    ``unit`` is empty where the value has none: flags, probabilities and counts of events.
+    """
+
+    name: str
+    kind: Literal["gauge", "counter", "info"]
+    labels: tuple[str, ...]
+    unit: str
+    help: str
+
+    @property
+    def base(self) -> str:
+        """The name without the ending its kind adds.
+
+        Examples
+        --------
+        >>> Family("rows_total", "counter", (), "rows", "Rows.").base
+        'rows'
+        """
+        return self.name.removesuffix(
+            {"counter": "_total", "info": "_info", "gauge": ""}[self.kind]
+        )
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        "shiftwatch_build_info",
+        "info",
+        ("version", "revision", "python"),
+        "",
+        "The running program, always 1. If it is absent, nothing is watched: alert on that.",
+    ),
+    Family(
+        "shiftwatch_model_info",
+        "info",
+        ("model", "model_version", "model_sha256", "opset", "ort_version"),
+        "",
+        "A configured model, always 1. Labels are empty where no ONNX file is loaded.",
+    ),
+    Family(
+        "shiftwatch_reference_info",
+        "info",
+        ("model", "reference_id", "reference_sha256", "schema_sha256"),
+        "",
+        "The prepared reference, always 1. If it stays absent for a model, its reference cannot be "
+        "used: read the model's fault on the overview page.",
+    ),
+    Family(
+        "shiftwatch_reference_rows",
+        "gauge",
+        ("model",),
+        "rows",
+        "Rows of the reference. More rows let the tests see smaller shifts.",
+    ),
+    Family(
+        "shiftwatch_config_last_reload_successful",
+        "gauge",
+        (),
+        "",
+        "1 if the last reload was accepted. At 0 the configuration before it is still in force: "
+        "run `shiftwatch check`.",
+    ),
+    Family(
+        "shiftwatch_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        (),
+        "seconds",
+        "Unix time at which the configuration in force was loaded.",
+    ),
+    Family(
+        "shiftwatch_drift_alarm",
+        "gauge",
+        ("model", "scope"),
+        "",
+        "1 while a shift alarm is on, kept over restarts. Alert on 1, then open the report. "
+        "0 is only good news while shiftwatch_monitor_state says ok.",
+    ),
+    Family(
+        "shiftwatch_drift_evidence_ratio",
+        "gauge",
+        ("model", "scope", "layer"),
+        "ratio",
+        "Evidence over its alarm threshold in the last check; 1 or more raises the alarm. Absent "
+        "while the layer has nothing to say.",
+    ),
+    Family(
+        "shiftwatch_test_p_value",
+        "gauge",
+        ("model", "scope", "test"),
+        "",
+        "Smallest p-value of a test in the last check, Bonferroni-corrected over its columns. "
+        "Read it beside the effect: with many rows trifles become significant.",
+    ),
+    Family(
+        "shiftwatch_test_effect_ratio",
+        "gauge",
+        ("model", "scope", "test"),
+        "ratio",
+        "Largest effect of a test in the last check, as a magnitude in the test's own unit. "
+        "Compare it with `tolerance` in the configuration.",
+    ),
+    Family(
+        "shiftwatch_test_effect_lower_bound_ratio",
+        "gauge",
+        ("model", "scope", "test"),
+        "ratio",
+        "Lower 95 % confidence bound of shiftwatch_test_effect_ratio: the shift is at least this "
+        "large. Absent for a test without an interval.",
+    ),
+    Family(
+        "shiftwatch_feature_effect_ratio",
+        "gauge",
+        ("model", "feature", "test"),
+        "ratio",
+        "Effect on one column in the last check, as a magnitude. Use it to see what moved; "
+        "`limits.series_per_model` bounds how many columns are shown.",
+    ),
+    Family(
+        "shiftwatch_feature_p_value",
+        "gauge",
+        ("model", "feature", "test"),
+        "",
+        "P-value of one column in the last check, not corrected for the number of columns: look "
+        "at it to see what moved, and alert on shiftwatch_drift_alarm.",
+    ),
+    Family(
+        "shiftwatch_monitor_state",
+        "gauge",
+        ("model", "state"),
+        "",
+        "1 for the state the monitor of a model is in, 0 for the others. Any state but ok means "
+        "it cannot tell: alert on invalid_data, stale and error.",
+    ),
+    Family(
+        "shiftwatch_alarms_total",
+        "counter",
+        ("model", "scope"),
+        "",
+        "Alarms raised since the start. More than one in `alarms.false_alarms.per_checks` checks "
+        "is more than chance explains.",
+    ),
+    Family(
+        "shiftwatch_tests_total",
+        "counter",
+        ("model", "test", "outcome"),
+        "",
+        "Tests by what became of them. A growing `failed` is a fault of ours: please report it; "
+        "the reasons for `skipped` are in the report.",
+    ),
+    Family(
+        "shiftwatch_batches_total",
+        "counter",
+        ("model", "outcome"),
+        "batches",
+        "Batches by what became of them. If others than `tested` grow, look at the producer of "
+        "the batches.",
+    ),
+    Family(
+        "shiftwatch_rows_total",
+        "counter",
+        ("model", "side"),
+        "rows",
+        "Rows compared since the start, by side of the comparison.",
+    ),
+    Family(
+        "shiftwatch_series_dropped_total",
+        "counter",
+        ("model",),
+        "",
+        "Pairs of column and test of the last check that each shiftwatch_feature_ metric leaves "
+        "out. Above 0, raise `limits.series_per_model` or read the report, which has them all.",
+    ),
+    Family(
+        "shiftwatch_backlog_batches",
+        "gauge",
+        ("model",),
+        "batches",
+        "Batches found and not judged yet. If it keeps growing, check more often, make larger "
+        "batches, or give the worker more CPU.",
+    ),
+    Family(
+        "shiftwatch_last_batch_processed_timestamp_seconds",
+        "gauge",
+        ("model",),
+        "seconds",
+        "Unix time at which a batch last had every configured test run or skipped for a named "
+        "reason. Alert when it grows old; absent before the first batch.",
+    ),
+    Family(
+        "shiftwatch_last_batch_event_timestamp_seconds",
+        "gauge",
+        ("model",),
+        "seconds",
+        "Event time of the newest row of the last batch, unix time. Absent without a time column.",
+    ),
+    Family(
+        "shiftwatch_last_checkpoint_timestamp_seconds",
+        "gauge",
+        (),
+        "seconds",
+        "Unix time of the last commit to the history. If it stands still while batches are "
+        "processed, look at the disk under `store.path`.",
+    ),
+    Family(
+        "shiftwatch_stage_seconds_total",
+        "counter",
+        ("stage",),
+        "seconds",
+        "CPU time by stage of a check, over all models. Shows where a slow check spends it.",
+    ),
+    Family(
+        "shiftwatch_cpu_seconds_total",
+        "counter",
+        ("model",),
+        "seconds",
+        "CPU time of the checks of a model since the start. Size the CPU request by its rate.",
+    ),
+)
+"""Every metric of ours, in the order of exposition; documentation is made from it."""
+
+
+def table() -> str:
+    """Every metric as a Markdown table, for the documentation."""
+    lines = ["| metric | type | labels | unit | meaning |", "|---|---|---|---|---|"]
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        cells = (f"`{family.name}`", family.kind, labels, family.unit, family.help)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

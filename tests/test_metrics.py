@@ -1,0 +1,404 @@
+"""What a scrape promises: names, escaping, zeros, absences and bounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from shiftwatch.metrics import FAMILIES, by_test, render, table
+from shiftwatch.status import (
+    BATCH_OUTCOMES,
+    Counts,
+    ModelInfo,
+    ModelStatus,
+    ReferenceInfo,
+    Snapshot,
+)
+from shiftwatch.values import Batch, Decision, Evidence, Piece, Run, Scope, TwoSampleResult
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def result(
+    target: str,
+    p_value: float,
+    *,
+    effect: float = 0.1,
+    test: str = "ks",
+    scope: Scope = "input",
+    interval: tuple[float | None, float | None] = (None, None),
+) -> TwoSampleResult:
+    low, high = interval
+    return TwoSampleResult(test, target, scope, effect, p_value, effect, low, high, 1000, 500)
+
+
+def run_of(*results: TwoSampleResult, alarm: bool = False, end: float | None = None) -> Run:
+    decision = Decision(
+        "input", alarm, alarm, cleared=False, evidence=Evidence(check=1.5), p_value=0.01, level=0.05
+    )
+    batch = Batch("0123456789abcdef", (Piece("b.parquet", 1, "ff", 0, 500),), 500, None, end)
+    return Run("churn", batch, "shift" if alarm else "no_shift", 1000.0, (), (decision,), results)
+
+
+def snapshot_of(
+    run: Run | None = None, *, cap: int = 100, counts: Counts | None = None
+) -> Snapshot:
+    status = ModelStatus(
+        name="churn",
+        tests=("ks", "mmd"),
+        monitor_state="ok",
+        last_run=run,
+        last_processed_at=1000.5 if run else None,
+        backlog=2,
+        counts=counts or Counts(),
+    )
+    return Snapshot((status,), "0.1.0+gdeadbee", "3.11.7", cap)
+
+
+def flat(metrics: Iterable[Metric]) -> Samples:
+    samples = [sample for metric in metrics for sample in metric.samples]
+    return {(s.name, frozenset(s.labels.items())): s.value for s in samples}
+
+
+def scrape(snapshot: Snapshot, accept: str = "", names: tuple[str, ...] = ()) -> Samples:
+    content_type, body = render(snapshot, accept, names)
+    read = read_openmetrics if "openmetrics" in content_type else read_text
+    return flat(read(body.decode()))
+
+
+def at(samples: Samples, name: str, **labels: str) -> float:
+    return samples[name, frozenset(labels.items())]
+
+
+def names_in(samples: Samples) -> set[str]:
+    return {name for name, _ in samples}
+
+
+FULL = dataclasses.replace(
+    snapshot_of(
+        run_of(result("age", 0.2, interval=(0.05, 0.2)), result("*", 0.5, test="mmd"), end=900.0),
+        counts=Counts(
+            batches={"tested": 3},
+            tests={("ks", "run"): 3},
+            alarms={"input": 1},
+            rows={"reference": 1000, "current": 500},
+            cpu_seconds=1.25,
+            stage_seconds={"read": 0.5},
+        ),
+    ),
+    reload_at=10.0,
+    checkpoint_at=20.0,
+)
+
+
+def with_infos(snapshot: Snapshot) -> Snapshot:
+    status = dataclasses.replace(
+        snapshot.models[0],
+        reference=ReferenceInfo("ab" * 32, "cd" * 32, 1000, 3),
+        model=ModelInfo("ef" * 32, "17", "skl2onnx 1.18", "1.32.0"),
+    )
+    return dataclasses.replace(snapshot, models=(status,))
+
+
+def test_both_formats_carry_the_same_samples_of_ours() -> None:
+    def ours(samples: Samples) -> Samples:
+        return {key: value for key, value in samples.items() if key[0].startswith("shiftwatch_")}
+
+    snapshot = with_infos(FULL)
+    text, openmetrics = ours(scrape(snapshot)), ours(scrape(snapshot, OPENMETRICS))
+    assert text == openmetrics
+    assert names_in(text) == {family.name for family in FAMILIES}
+
+
+def test_the_format_is_chosen_by_the_accept_header() -> None:
+    assert render(FULL, "")[0] == "text/plain; version=0.0.4; charset=utf-8"
+    kind, body = render(FULL, OPENMETRICS + ",text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+    assert kind.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    assert body.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text; version=banana",
+        "application/openmetrics-text; version=" + "9" * 5000,
+        "application/openmetrics-text; version=1.x.0; escaping=nonsense",
+        "text/plain; version=1.0.0; escaping=values; =",
+        ",;,=;",
+        "application/openmetrics-text",
+        "application/openmetrics-text; version=2.0.0; escaping=allow-utf-8",
+    ],
+)
+def test_no_accept_header_breaks_a_scrape_or_is_repeated_unread(accept: str) -> None:
+    content_type, body = render(FULL, accept)
+    assert b"shiftwatch_drift_alarm{" in body
+    assert len(content_type) < 100
+    assert "banana" not in content_type
+
+
+def test_names_keep_the_conventions() -> None:
+    for family in FAMILIES:
+        assert re.fullmatch(r"shiftwatch_[a-z][a-z0-9_]*", family.name)
+        assert family.name.endswith("_total") == (family.kind == "counter")
+        assert family.name.endswith("_info") == (family.kind == "info")
+        assert ("seconds" in family.name.split("_")) == (family.unit == "seconds")
+        assert not family.unit or family.base.endswith("_" + family.unit)
+        assert len(set(family.labels)) == len(family.labels)
+        assert not {"le", "quantile", "job", "instance"} & set(family.labels)
+        assert len(family.help.split()) >= 8
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
+
+
+def test_samples_carry_exactly_the_labels_of_the_table() -> None:
+    labels = {family.name: set(family.labels) for family in FAMILIES}
+    for name, values in scrape(with_infos(FULL)):
+        if name in labels:
+            assert {label for label, _ in values} <= labels[name], name
+    assert at(
+        scrape(with_infos(FULL)),
+        "shiftwatch_reference_info",
+        model="churn",
+        reference_id="ab" * 8,
+        reference_sha256="ab" * 32,
+        schema_sha256="cd" * 32,
+    )
+
+
+def test_series_known_in_advance_are_zero_before_the_first_batch() -> None:
+    samples = scrape(snapshot_of())
+    for scope in ("input", "prediction", "schema"):
+        assert at(samples, "shiftwatch_drift_alarm", model="churn", scope=scope) == 0
+        assert at(samples, "shiftwatch_alarms_total", model="churn", scope=scope) == 0
+    for outcome in BATCH_OUTCOMES:
+        assert at(samples, "shiftwatch_batches_total", model="churn", outcome=outcome) == 0
+    for test in ("ks", "mmd"):
+        for outcome in ("run", "skipped", "failed"):
+            found = at(samples, "shiftwatch_tests_total", model="churn", test=test, outcome=outcome)
+            assert found == 0
+    for side in ("reference", "current"):
+        assert at(samples, "shiftwatch_rows_total", model="churn", side=side) == 0
+    assert at(samples, "shiftwatch_stage_seconds_total", stage="predict") == 0
+    assert at(samples, "shiftwatch_series_dropped_total", model="churn") == 0
+    assert at(samples, "shiftwatch_cpu_seconds_total", model="churn") == 0
+
+
+def test_a_configured_model_has_its_info_series_even_if_nothing_is_loaded() -> None:
+    found = [key for key in scrape(snapshot_of()) if key[0] == "shiftwatch_model_info"]
+    assert len(found) == 1
+    assert ("model", "churn") in found[0][1]
+
+
+def test_what_is_not_known_is_absent_rather_than_zero() -> None:
+    absent = {
+        "shiftwatch_last_batch_processed_timestamp_seconds",
+        "shiftwatch_last_batch_event_timestamp_seconds",
+        "shiftwatch_last_checkpoint_timestamp_seconds",
+        "shiftwatch_config_last_reload_success_timestamp_seconds",
+        "shiftwatch_drift_evidence_ratio",
+        "shiftwatch_test_p_value",
+        "shiftwatch_reference_info",
+        "shiftwatch_reference_rows",
+    }
+    assert not absent & names_in(scrape(snapshot_of()))
+    present = scrape(with_infos(FULL))
+    assert absent <= names_in(present)
+    last = "shiftwatch_last_batch_processed_timestamp_seconds"
+    assert at(present, last, model="churn") == 1000.5
+    assert at(present, "shiftwatch_last_batch_event_timestamp_seconds", model="churn") == 900
+
+
+def test_an_alarm_and_its_evidence_are_shown_by_scope() -> None:
+    samples = scrape(snapshot_of(run_of(alarm=True)))
+    assert at(samples, "shiftwatch_drift_alarm", model="churn", scope="input") == 1
+    assert at(samples, "shiftwatch_drift_alarm", model="churn", scope="schema") == 0
+    layers = [key for key in samples if key[0] == "shiftwatch_drift_evidence_ratio"]
+    assert [dict(labels)["layer"] for _, labels in layers] == ["check"]
+
+
+def test_exactly_one_monitor_state_is_on() -> None:
+    states = {
+        dict(labels)["state"]: value
+        for (name, labels), value in scrape(snapshot_of()).items()
+        if name == "shiftwatch_monitor_state"
+    }
+    assert states == {"ok": 1, "insufficient_data": 0, "invalid_data": 0, "stale": 0, "error": 0}
+
+
+def test_the_p_value_of_a_test_is_the_smallest_times_the_number_of_its_columns() -> None:
+    run = run_of(
+        result("a", 0.01), result("b", 0.5), result("c", 0.9), result("p", 0.4, scope="prediction")
+    )
+    samples = scrape(snapshot_of(run))
+    p_value = "shiftwatch_test_p_value"
+    assert at(samples, p_value, model="churn", scope="input", test="ks") == pytest.approx(0.03)
+    assert at(samples, p_value, model="churn", scope="prediction", test="ks") == 0.4
+    assert by_test(run_of(result("a", 0.6), result("b", 0.7)))[0].p_value == 1.0
+
+
+def test_the_smallest_possible_p_value_is_not_shown_as_zero() -> None:
+    samples = scrape(snapshot_of(run_of(result("a", 5e-324))))
+    assert at(samples, "shiftwatch_test_p_value", model="churn", scope="input", test="ks") > 0
+
+
+@pytest.mark.parametrize(
+    ("effect", "interval", "bound"),
+    [
+        (0.3, (0.2, 0.4), 0.2),
+        (0.01, (-0.02, 0.04), 0.0),
+        (-0.3, (-0.4, -0.2), 0.2),
+        (0.3, (None, None), None),
+        (-0.3, (None, None), None),
+    ],
+)
+def test_effects_are_magnitudes_with_a_lower_bound_of_the_same(
+    effect: float, interval: tuple[float | None, float | None], bound: float | None
+) -> None:
+    small = result("small", 0.5, effect=0.001, interval=(0.0, 0.9))
+    view = by_test(run_of(small, result("a", 0.5, effect=effect, interval=interval)))[0]
+    assert view.effect == abs(effect)
+    assert view.effect_low == bound
+
+
+def feature_series(samples: Samples, name: str) -> set[tuple[str, str]]:
+    found = [dict(labels) for metric, labels in samples if metric == name]
+    return {(labels["feature"], labels["test"]) for labels in found}
+
+
+def test_all_features_are_shown_if_they_fit() -> None:
+    results = [result(f"c{place}", 0.5) for place in range(100)]
+    samples = scrape(snapshot_of(run_of(*results, result("*", 0.5, test="mmd"))))
+    assert len(feature_series(samples, "shiftwatch_feature_p_value")) == 100
+    assert at(samples, "shiftwatch_series_dropped_total", model="churn") == 0
+
+
+def test_above_the_cap_the_strongest_evidence_is_kept_in_any_order_of_results() -> None:
+    results = [result(f"c{place}", 0.5, effect=place / 1000) for place in range(8)]
+    results += [result("tiny", 1e-9, effect=0.001), result("small", 1e-3)]
+    expected = {("tiny", "ks"), ("small", "ks"), ("c7", "ks"), ("c6", "ks")}
+    for ordered in (results, results[::-1]):
+        samples = scrape(snapshot_of(run_of(*ordered), cap=4))
+        assert feature_series(samples, "shiftwatch_feature_p_value") == expected
+        assert feature_series(samples, "shiftwatch_feature_effect_ratio") == expected
+        assert at(samples, "shiftwatch_series_dropped_total", model="churn") == 6
+
+
+def test_a_cap_of_zero_shows_no_feature() -> None:
+    samples = scrape(snapshot_of(run_of(result("a", 0.5)), cap=0))
+    assert not feature_series(samples, "shiftwatch_feature_p_value")
+    assert at(samples, "shiftwatch_series_dropped_total", model="churn") == 1
+
+
+def test_a_column_tested_in_two_scopes_is_one_series_with_the_stronger_evidence() -> None:
+    run = run_of(result("a", 0.5), result("a", 0.1, scope="prediction"))
+    samples = scrape(snapshot_of(run))
+    assert at(samples, "shiftwatch_feature_p_value", model="churn", feature="a", test="ks") == 0.1
+
+
+HOSTILE = [
+    'quote"back\\slash\nnewline',
+    "<script>alert(1)</script>",
+    "\u202eevil\u2066",
+    "tab\tcarriage\rreturn",
+    "Größe 🜚",
+    "} 1\nfake_metric{a=",
+    "# HELP x",
+    "",
+    " ",
+]
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_hostile_column_names_come_back_as_they_are(accept: str) -> None:
+    run = run_of(*(result(name, 0.5) for name in HOSTILE))
+    found = feature_series(scrape(snapshot_of(run), accept), "shiftwatch_feature_p_value")
+    assert {feature for feature, _ in found} == set(HOSTILE)
+
+
+def test_a_column_name_that_is_no_unicode_cannot_break_the_scrape() -> None:
+    found = feature_series(
+        scrape(snapshot_of(run_of(result("a\ud800", 0.5)))), "shiftwatch_feature_p_value"
+    )
+    assert found == {("a\\ud800", "ks")}
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    run = run_of(result("x" * 300 + "a", 0.5), result("x" * 300 + "b", 0.5), result("y" * 200, 0.5))
+    found = feature_series(scrape(snapshot_of(run)), "shiftwatch_feature_p_value")
+    names = sorted(feature for feature, _ in found)
+    assert len(names) == 3
+    assert all(len(name) == 200 for name in names)
+    assert names[2] == "y" * 200
+    assert re.fullmatch(r"x{187}~[0-9a-f]{12}", names[0])
+
+
+def test_a_scrape_can_be_restricted_to_names() -> None:
+    samples = scrape(FULL, OPENMETRICS, ("shiftwatch_tests_total", "shiftwatch_build_info", "nope"))
+    assert names_in(samples) == {"shiftwatch_tests_total", "shiftwatch_build_info"}
+    assert names_in(scrape(FULL, "", ("process_cpu_seconds_total",))) == {
+        "process_cpu_seconds_total"
+    }
+
+
+def test_metrics_of_the_process_come_with_every_scrape() -> None:
+    samples = scrape(FULL)
+    assert {
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "python_info",
+    } <= names_in(samples)
+
+
+def test_stage_seconds_add_up_over_models() -> None:
+    one = FULL.models[0]
+    two = dataclasses.replace(one, name="fraud")
+    samples = scrape(dataclasses.replace(FULL, models=(one, two)))
+    assert at(samples, "shiftwatch_stage_seconds_total", stage="read") == 1.0
+    assert at(samples, "shiftwatch_cpu_seconds_total", model="fraud") == 1.25
+
+
+def test_rendering_leaves_the_snapshot_alone_and_repeats_itself() -> None:
+    first, second = render(FULL)[1], render(FULL)[1]
+    ours = [
+        [line for line in body.decode().splitlines() if line.startswith("shiftwatch_")]
+        for body in (first, second)
+    ]
+    assert ours[0] == ours[1]
+
+
+def test_the_table_names_every_metric_with_its_labels() -> None:
+    lines = table().splitlines()
+    assert len(lines) == 2 + len(FAMILIES)
+    assert lines[0] == "| metric | type | labels | unit | meaning |"
+    alarm = next(line for line in lines if "shiftwatch_drift_alarm`" in line)
+    assert alarm.startswith("| `shiftwatch_drift_alarm` | gauge | `model`, `scope` |  | 1 while")
+
+
+def test_the_metrics_room_is_light() -> None:
+    heavy = "numpy scipy pyarrow onnxruntime sklearn pandas fastapi pydantic jinja2"
+    code = (
+        "import sys, shiftwatch.metrics; "
+        f"print([name for name in {heavy!r}.split() if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_no_fault() -> None:
+    ours = [family.name for family in FAMILIES]
+    _, body = render(with_infos(FULL), "", ours)
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=body, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
