@@ -1,0 +1,91 @@
+# The verbs of the repository. Each does all of its own set-up and is quick when that is done.
+PY      ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+PIP     ?= $(BIN)/pip install
+WORKERS ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-run demo test check fix bench calibrate image lock system-packages clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(VENV)/.done ## everything for development, in .venv, from hash-locked packages
+
+setup-run: $(VENV)/.run ## only what running needs: a third of the packages
+
+demo: setup-run ## watch a small model drift; DEMO_ARGS="--batches 20 --exit" ends by itself
+	$(BIN)/shiftwatch demo $(DEMO_ARGS)
+
+test: setup system-packages ## the whole test suite; SHIFTWATCH_REQUIRE=all turns skips into failures
+	$(PYTEST)
+
+check: setup ## format, lint, types, import contracts, spelling, fast tests: under a minute
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(PYTEST) -m "not slow"
+
+fix: setup ## let ruff repair what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## speed, memory and growth; writes benchmarks/results/*.json
+	$(BIN)/python benchmarks/bench.py
+
+calibrate: setup ## false-alarm rates, power and delay by simulation; writes benchmarks/results/calibration.json
+	$(BIN)/python benchmarks/calibrate.py
+
+image: ## build the container image, with docker or buildah
+	.ci/build-image
+
+# The runtime lock alone is a third of the download, so a newcomer sees the demo sooner.
+$(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) --quiet --require-hashes -r requirements.lock -r requirements-build.lock
+	$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.done: requirements-dev.lock requirements-build.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) --quiet --require-hashes -r requirements-dev.lock -r requirements-build.lock
+	$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.run $@
+
+$(VENV)/bin/python:
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PY) is older than 3.11; write: make PY=python3.11 ..." >&2; exit 1; }
+	@$(PY) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PY) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PY) -m venv $(VENV)
+
+# Installs what is missing where it can. A test that still lacks a part says so by name.
+system-packages: ## install the system packages that tests use (needs root)
+	@missing=$$(sed 's/#.*//' .ci/apt-packages | while read -r name unless; do \
+	  [ -n "$$name" ] || continue; \
+	  if sh -c "$${unless:-dpkg -s $$name}" </dev/null >/dev/null 2>&1; then continue; fi; \
+	  echo "$$name"; \
+	done | tr '\n' ' '); \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $$missing >/dev/null; \
+	then exit 0; fi; \
+	echo "missing system packages: $$missing" >&2
+
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal \
+	--generate-hashes --no-emit-index-url --no-annotate --no-header
+
+lock: setup ## resolve the dependencies of pyproject.toml anew into the three locks
+	$(COMPILE) pyproject.toml --extra trees -o requirements.lock
+	$(COMPILE) pyproject.toml --extra trees --extra dask --group dev -o requirements-dev.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(COMPILE) - -o requirements-build.lock
+	! grep -n '://' requirements.lock requirements-dev.lock requirements-build.lock
+
+clean: ## remove the virtual environment, caches and what was built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find shiftwatch tests -name __pycache__ -prune -exec rm -rf {} +
