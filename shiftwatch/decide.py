@@ -249,6 +249,14 @@ def _ratio(p_value: float, level: float) -> float:
     return max(0.0, math.log(p_value) / math.log(level))
 
 
+def carried(state: State, policy: Policy) -> tuple[Decision, ...]:
+    """The alarms as they stand, for a batch on which nothing could be decided."""
+    return tuple(
+        Decision(scope, past.alarm, False, False, Evidence(), None, policy.level, (), past.since)
+        for scope, past in sorted(state.scopes.items())
+    )
+
+
 def _schema(findings: Sequence[Finding], past: tuple[ScopeState, str]) -> Decision:
     """Schema faults are facts: the alarm holds while they last."""
     before, batch_id = past

@@ -82,6 +82,12 @@ class Worker:
             return value
         raise value
 
+    def kill(self) -> None:
+        """End the child at once, from any thread; the call at hand raises WorkerError."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def close(self) -> None:
         """Let the child end by itself, or end it."""
         if self._connection is not None:

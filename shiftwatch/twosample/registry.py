@@ -45,7 +45,7 @@ class Plan:
     @property
     def names(self) -> tuple[str, ...]:
         """Names in the order in which they run."""
-        return tuple(test.name for test in (*self.column, *self.joint))
+        return (*(t.name for t in self.column), *(t.name for t in self.joint))
 
 
 def build(settings: TestsSettings) -> Plan:

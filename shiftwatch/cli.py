@@ -1,0 +1,264 @@
+"""The command line: one function a verb, every heavy import inside it.
+
+In:    arguments.
+Out:   lines for people or programs, an exit status.
+Never: holds logic that another verb or the daemon needs.
+
+Exit status: 0 done; 1 the verb's question was answered "shift"; 2 usage; 70 internal error;
+78 bad configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from shiftwatch import __version__
+from shiftwatch.errors import ConfigError, ShiftwatchError
+
+if TYPE_CHECKING:
+    from shiftwatch.values import Run
+
+SHIFT, USAGE, INTERNAL, BAD_CONFIG = 1, 2, 70, 78
+
+app = typer.Typer(
+    help="Watches a deployed ONNX model for distribution shift.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration file (YAML).")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+FailOnAlarm = Annotated[
+    bool, typer.Option("--fail-on-alarm", help="End with status 1 if an alarm is up.")
+]
+
+
+def main() -> None:
+    """Run the command line; the entry point of the program."""
+    app()
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """Turn our own errors into a message and a status instead of a traceback."""
+    try:
+        yield
+    except ConfigError as fault:
+        typer.echo(str(fault), err=True)
+        raise typer.Exit(BAD_CONFIG) from None
+    except ShiftwatchError as fault:
+        typer.echo(f"error: {fault}", err=True)
+        raise typer.Exit(INTERNAL) from None
+
+
+@app.command()
+def run(config: ConfigPath) -> None:
+    """Watch: the daemon."""
+    import asyncio  # noqa: PLC0415 - every verb pays only for itself
+
+    from shiftwatch import logs  # noqa: PLC0415
+    from shiftwatch.daemon import Daemon, Source  # noqa: PLC0415
+
+    with _faults_told():
+        logs.configure(sys.stderr)
+        asyncio.run(Daemon(Source(str(config), os.environ)).run())
+
+
+@app.command()
+def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlarm = False) -> None:
+    """Judge every batch that is due now, print one line each, and end."""
+    import time  # noqa: PLC0415
+
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.monitor import Monitor  # noqa: PLC0415
+    from shiftwatch.store import Store  # noqa: PLC0415
+
+    with _faults_told():
+        settings = configuration.load(config, os.environ)
+        fingerprints = {m.name: configuration.fingerprint(settings, m) for m in settings.models}
+        with Store.open(settings.store.path, clock=time.time) as store:
+            monitor = Monitor(settings, store, time.time, fingerprints)
+            for number, judged in enumerate(monitor.step(), start=1):
+                _print_run(judged, number, as_json=as_json)
+            snapshot = monitor.snapshot
+    for status in snapshot.models:
+        if status.fault is not None:
+            typer.echo(f"error: {status.name}: {status.fault}", err=True)
+            raise typer.Exit(INTERNAL)
+    alarms = [s.name for s in snapshot.models if s.last_run is not None and s.last_run.alarm]
+    if fail_on_alarm and alarms:
+        raise typer.Exit(SHIFT)
+
+
+@app.command()
+def check(config: ConfigPath) -> None:
+    """Validate a configuration: syntax, schema, files, model and reference, in this order."""
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.requests import Context, Prepare, PreparedInfo  # noqa: PLC0415
+    from shiftwatch.worker import Worker  # noqa: PLC0415
+
+    with _faults_told():
+        settings = configuration.load(config, os.environ)
+    faults = 0
+    cache = str(Path(settings.store.path).with_suffix(".references"))
+    for model in settings.models:
+        fingerprint = configuration.fingerprint(settings, model)
+        context = Context(model, settings.alarms, settings.seed, cache, fingerprint)
+        try:
+            with Worker(settings.limits) as worker:
+                info: PreparedInfo = worker.call(Prepare(context))
+        except ShiftwatchError as fault:
+            faults += 1
+            typer.echo(f"{config}: model {model.name}: {fault}", err=True)
+        else:
+            rows, columns = info.reference.rows, info.reference.columns
+            typer.echo(
+                f"{model.name}: reference of {rows} rows, {columns} columns; tests ", nl=False
+            )
+            typer.echo(", ".join(info.tests))
+    if faults:
+        raise typer.Exit(BAD_CONFIG)
+    per_checks = settings.alarms.per_checks
+    typer.echo(f"{config}: good; at most 1 expected false alarm in {per_checks} checks of a model")
+
+
+@app.command()
+def compare(  # noqa: PLR0913 - options, not arguments
+    reference: Annotated[Path, typer.Argument(help="Parquet file or folder.")],
+    current: Annotated[Path, typer.Argument(help="Parquet file or folder.")],
+    *,
+    model: Annotated[Path | None, typer.Option(help="ONNX model; adds its predictions.")] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="Integer column to test as categories.")
+    ] = None,
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
+    fail_on_alarm: FailOnAlarm = False,
+) -> None:
+    """Hold two Parquet files or folders against each other; no daemon, no configuration."""
+    from shiftwatch.compare import compare_files  # noqa: PLC0415
+    from shiftwatch.report import render_html, table  # noqa: PLC0415
+    from shiftwatch.settings import AlarmSettings, ModelSettings  # noqa: PLC0415
+
+    with _faults_told():
+        settings = ModelSettings(
+            name="compare",
+            reference=str(reference),
+            batches=str(current),
+            model=str(model) if model is not None else None,
+            categorical=tuple(categorical or ()),
+        )
+        judged = compare_files(settings, alarms=AlarmSettings())
+        if html is not None:
+            html.write_text(render_html(judged), encoding="utf-8")
+        if as_json:
+            _print_run(judged, 1, as_json=True)
+        else:
+            typer.echo(table(judged))
+    if fail_on_alarm and judged.alarm:
+        raise typer.Exit(SHIFT)
+
+
+@app.command()
+def report(
+    config: ConfigPath,
+    *,
+    model: Annotated[str | None, typer.Option(help="Model; the only one if not given.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Batch id; the newest if not given.")] = None,
+    output_format: Annotated[Literal["html", "json"], typer.Option("--format")] = "html",
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; else standard output.")
+    ] = None,
+) -> None:
+    """Write the report of a stored batch."""
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.document import to_document  # noqa: PLC0415
+    from shiftwatch.report import render_html  # noqa: PLC0415
+    from shiftwatch.store import Store  # noqa: PLC0415
+
+    with _faults_told():
+        settings = configuration.load(config, os.environ)
+        name = _chosen([m.name for m in settings.models], model)
+        with Store.read(settings.store.path) as store:
+            judged = store.run(name, batch)
+            points = store.timeline(name)
+    if judged is None:
+        wanted = f"no batch {batch}" if batch is not None else "no batch yet"
+        typer.echo(f"error: {name}: {wanted} in {settings.store.path}", err=True)
+        raise typer.Exit(USAGE)
+    if output_format == "json":
+        text = json.dumps(to_document(judged), indent=2, ensure_ascii=False)
+    else:
+        text = render_html(judged, timeline=[{"state": p.verdict, **_plain(p)} for p in points])
+    if output is None:
+        typer.echo(text)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="A test, metric, key, finding or skip reason.")],
+) -> None:
+    """Say what a name means."""
+    from shiftwatch.glossary import meaning, names  # noqa: PLC0415
+
+    text = meaning(name)
+    if text is None:
+        typer.echo(f"error: nothing is called {name!r}; try one of: {', '.join(names())}", err=True)
+        raise typer.Exit(USAGE)
+    typer.echo(f"{name}: {text}")
+
+
+@app.command()
+def demo(
+    *,
+    batches: Annotated[int, typer.Option(help="Batches to stream; the second half drifts.")] = 30,
+    leave: Annotated[bool, typer.Option("--exit", help="End after the last batch.")] = False,
+    pace: Annotated[float, typer.Option(help="Seconds between batches.")] = 1.0,
+    listen: Annotated[str, typer.Option(help="Address of the pages.")] = "127.0.0.1:9464",
+) -> None:
+    """Show the main job on made-up data: a daemon, a model, a stream that drifts part-way."""
+    from shiftwatch.demo.show import show  # noqa: PLC0415
+
+    with _faults_told():
+        show(batches=batches, leave=leave, pace=pace, listen=listen)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def _chosen(names: list[str], wanted: str | None) -> str:
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted in names:
+        return wanted
+    raise ConfigError("choose one model with --model: " + ", ".join(names))
+
+
+def _plain(point: object) -> dict[str, object]:
+    from dataclasses import asdict, is_dataclass  # noqa: PLC0415
+
+    return asdict(point) if is_dataclass(point) and not isinstance(point, type) else {}
+
+
+def _print_run(judged: Run, number: int, *, as_json: bool) -> None:
+    from shiftwatch.document import to_document  # noqa: PLC0415
+    from shiftwatch.report import run_line  # noqa: PLC0415
+
+    if as_json:
+        typer.echo(json.dumps(to_document(judged), ensure_ascii=False))
+    else:
+        typer.echo(run_line(judged, number, colour=sys.stdout.isatty()))

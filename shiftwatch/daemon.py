@@ -1,0 +1,249 @@
+"""The long-running program: wiring, signals, reload, shutdown.
+
+In:    the path of a configuration file.
+Out:   a process that answers on its port until it is told to stop.
+Never: imports numpy, scipy, pyarrow or onnxruntime; judges anything itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import uvicorn
+
+from shiftwatch import config
+from shiftwatch.desk import Desk
+from shiftwatch.errors import ConfigError
+from shiftwatch.monitor import Monitor, Stopped
+from shiftwatch.schedule import Ticker
+from shiftwatch.settings import Settings, WebSettings
+from shiftwatch.store import Store
+from shiftwatch.values import Run
+from shiftwatch.web import create_app
+
+_LOG = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the daemon has its own, and ends with status 0."""
+
+    def __init__(self, settings: uvicorn.Config) -> None:
+        super().__init__(settings)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Set ``up`` when requests are answered."""
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the configuration comes from, to read it again on reload."""
+
+    path: str
+    environ: Mapping[str, str]
+
+    def load(self) -> Settings:
+        """Settings as they are in the file now."""
+        return config.load(self.path, self.environ)
+
+
+class Daemon:
+    """Everything that lives as long as the process.
+
+    Parameters
+    ----------
+    source
+        The configuration file.
+    on_run
+        Called in the step's thread after a run was stored.
+    on_ready
+        Called with the base URL when the port answers.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        on_run: Callable[[Run], None] = lambda _run: None,
+        on_ready: Callable[[str], None] = lambda _url: None,
+    ) -> None:
+        self._source = source
+        self._settings = source.load()
+        self._on_run = on_run
+        self._on_ready = on_ready
+        self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
+        self._stop = asyncio.Event()
+        self._ticker: Ticker | None = None
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, SIGINT or :meth:`stop`."""
+        with Store.open(self._settings.store.path, clock=time.time) as store:
+            self._loop = asyncio.get_running_loop()
+            self._store = store
+            self._monitor = self._new_monitor(self._settings)
+            self._desk = Desk(store, self._settings, self)
+            try:
+                await self._serve()
+            finally:
+                self._desk.close()
+                self._steps.shutdown(wait=True)
+
+    def stop(self) -> None:
+        """Ask the daemon to end; from its own event loop."""
+        self._stop.set()
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor in force; reloads replace it."""
+        return self._monitor
+
+    def reload(self) -> None:
+        """Read the configuration again and put it in force between two steps.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be used, or changes what only a restart can change. The configuration
+            before stays in force.
+        """
+        try:
+            settings = self._reloadable()
+        except ConfigError:
+            self._desk.note_reload(successful=False, at=time.time())
+            raise
+        self._steps.submit(self._put_in_force, settings).result()
+        self._desk.note_reload(successful=True, at=time.time())
+
+    def request_step(self) -> None:
+        """Look for due batches now, besides the schedule, and wait for the end of it."""
+        self._steps.submit(self._step).result()
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _new_monitor(self, settings: Settings) -> Monitor:
+        fingerprints = {m.name: config.fingerprint(settings, m) for m in settings.models}
+        return Monitor(settings, self._store, time.time, fingerprints)
+
+    def _reloadable(self) -> Settings:
+        settings = self._source.load()
+        if (settings.web, settings.store) != (self._settings.web, self._settings.store):
+            raise ConfigError(
+                "`web` and `store` cannot change while the daemon runs",
+                where=self._source.path,
+                hint="restart the daemon",
+            )
+        return settings
+
+    def _put_in_force(self, settings: Settings) -> None:
+        self._settings = settings
+        self._monitor = self._new_monitor(settings)
+        self._desk.settings = settings
+        self._loop.call_soon_threadsafe(self._start_ticker)
+        _LOG.info("configuration reloaded", extra={"path": self._source.path})
+
+    async def _serve(self) -> None:
+        listener = _listen(self._settings.web)
+        server = _Server(
+            uvicorn.Config(
+                create_app(self._desk),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        self._handle_signals()
+        await server.up.wait()
+        self._announce(listener)
+        self._start_ticker()
+        await self._stop.wait()
+        self._stop_ticker()
+        self._monitor.stop()
+        server.should_exit = True
+        await serving
+
+    def _start_ticker(self) -> None:
+        """Begin to tick by the settings in force, instead of those before."""
+        self._stop_ticker()
+        self._ticker = Ticker(self._settings.schedule, self._tick)
+        self._ticker.start()
+
+    def _stop_ticker(self) -> None:
+        if self._ticker is not None:
+            self._ticker.stop()
+            self._ticker = None
+
+    def _announce(self, listener: socket.socket) -> None:
+        host, port = listener.getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        _LOG.info("listening", extra={"url": url})
+        self._on_ready(url)
+
+    async def _tick(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._steps, self._step)
+
+    def _step(self) -> None:
+        with suppress(Stopped):
+            for run in self._monitor.step():
+                _log_run(run)
+                self._on_run(run)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is older than the store is to keep."""
+        present = self._monitor.present_files()
+        self._store.forget(self._settings.store.keep_days, present, time.time())
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._hang_up))
+
+    def _hang_up(self) -> None:
+        try:
+            self.reload()
+        except ConfigError as fault:
+            _LOG.error("reload refused", extra={"fault": str(fault)})
+
+
+def _listen(web: WebSettings) -> socket.socket:
+    """A bound socket; ConfigError if the address cannot be had."""
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    try:
+        return socket.create_server((web.host, web.port), family=family)
+    except OSError as fault:
+        raise ConfigError(
+            f"cannot listen: {fault.strerror}", where=web.listen, hint="set web.listen"
+        ) from fault
+
+
+def _log_run(run: Run) -> None:
+    level = logging.WARNING if run.alarm or run.verdict == "error" else logging.INFO
+    _LOG.log(
+        level,
+        "judged",
+        extra={
+            "model": run.model,
+            "batch": run.batch.id,
+            "uri": run.batch.uri,
+            "verdict": run.verdict,
+            "alarm": run.alarm,
+            "seconds": round(run.cost.wall_seconds, 3),
+        },
+    )

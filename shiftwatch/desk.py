@@ -1,0 +1,172 @@
+"""What the daemon answers to the web: stored verdicts, reports, jobs.
+
+In:    questions from the thread pool.
+Out:   answers from the store and the snapshot.
+Never: runs a test in a request; a job goes to a worker.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+from uuid import uuid4
+
+from shiftwatch import config
+from shiftwatch.document import to_document
+from shiftwatch.errors import ShiftwatchError
+from shiftwatch.monitor import Monitor, confined
+from shiftwatch.report import render_html
+from shiftwatch.settings import Settings
+from shiftwatch.status import Snapshot
+from shiftwatch.store import Store
+from shiftwatch.values import Run, Verdict
+
+_MOST_JOBS = 50
+"""Jobs and on-demand reports remembered; the oldest is forgotten first."""
+
+_TIMELINE = 200
+
+
+class Steward(Protocol):
+    """What the desk asks of the daemon."""
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor in force."""
+        ...
+
+    def request_step(self) -> None:
+        """Look for due batches now and wait for the end of it."""
+        ...
+
+    def reload(self) -> None:
+        """Put the configuration file in force."""
+        ...
+
+
+class Desk:
+    """The board of the web application; see ``web.Board``.
+
+    Parameters
+    ----------
+    store
+        Open store.
+    settings
+        The configuration in force; replaced on reload.
+    steward
+        The daemon.
+    """
+
+    def __init__(self, store: Store, settings: Settings, steward: Steward) -> None:
+        self.settings = settings
+        self._store = store
+        self._steward = steward
+        self._lock = threading.Lock()
+        self._jobs: dict[str, dict[str, Any]] = {}
+        self._runs: dict[tuple[str, str], Run] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
+        self._reload: tuple[bool, float | None] = (True, None)
+
+    def snapshot(self) -> Snapshot:
+        """What is known now."""
+        successful, at = self._reload
+        return replace(self._steward.monitor.snapshot, reload_successful=successful, reload_at=at)
+
+    def note_reload(self, *, successful: bool, at: float) -> None:
+        """Remember how the last reload ended; the time is that of the last success."""
+        self._reload = (successful, at if successful else self._reload[1])
+
+    def runs(
+        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Stored verdicts, newest first."""
+        rows = self._store.runs(model, limit=limit, before=before, verdict=verdict)
+        return [asdict(row) | {"state": row.verdict} for row in rows]
+
+    def document(self, model: str, batch: str | None) -> Mapping[str, Any] | None:
+        """The report of a batch as JSON."""
+        run = self._on_demand(model, batch)
+        return to_document(run) if run is not None else self._store.document(model, batch)
+
+    def html(self, model: str, batch: str | None) -> str | None:
+        """The report of a batch as a page."""
+        run = self._on_demand(model, batch) or self._store.run(model, batch)
+        if run is None:
+            return None
+        return render_html(run, timeline=self.timeline(model, _TIMELINE))
+
+    def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest verdicts."""
+        points = self._store.timeline(model, limit)
+        return [asdict(point) | {"state": point.verdict} for point in points]
+
+    def effective_config(self) -> Mapping[str, Any]:
+        """The configuration in force, secrets masked."""
+        return config.effective(self.settings)
+
+    def reload(self) -> None:
+        """Read the configuration again."""
+        self._steward.reload()
+
+    def request_check(self, model: str, path: str | None) -> str:
+        """Queue a look for due batches, or a report on one file."""
+        if path is not None:
+            folder = next(m.batches for m in self.settings.models if m.name == model)
+            confined(folder, path)  # refuse before anything is queued
+        job = uuid4().hex[:16]
+        with self._lock:
+            self._jobs[job] = {"id": job, "model": model, "status": "queued", "report": None}
+            for old in list(self._jobs)[:-_MOST_JOBS]:
+                del self._jobs[old]
+        self._pool.submit(self._work, job, model, path)
+        return job
+
+    def job(self, job: str) -> Mapping[str, Any] | None:
+        """State of a job."""
+        with self._lock:
+            return dict(self._jobs[job]) if job in self._jobs else None
+
+    def close(self) -> None:
+        """Forget queued jobs and wait for the one at hand."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work(self, job: str, model: str, path: str | None) -> None:
+        self._note(job, status="running")
+        outcome: dict[str, Any] = {"status": "failed", "detail": "internal error, see the log"}
+        try:
+            report = f"/api/v1/models/{model}/report{self._do(model, path)}"
+            outcome = {"status": "done", "report": report}
+        except ShiftwatchError as fault:
+            outcome = {"status": "failed", "detail": str(fault)}
+        finally:
+            self._note(job, **outcome)
+
+    def _do(self, model: str, path: str | None) -> str:
+        """Query that selects the report of what was done."""
+        if path is None:
+            self._steward.request_step()
+            return ""
+        run = self._steward.monitor.check_file(model, path)
+        self._keep(model, run)
+        return f"?batch={run.batch.id}"
+
+    def _note(self, job: str, **changes: Any) -> None:
+        with self._lock:
+            if job in self._jobs:
+                self._jobs[job] |= changes
+
+    def _keep(self, model: str, run: Run) -> None:
+        with self._lock:
+            self._runs[model, run.batch.id] = run
+            for old in list(self._runs)[:-_MOST_JOBS]:
+                del self._runs[old]
+
+    def _on_demand(self, model: str, batch: str | None) -> Run | None:
+        """A report made on demand; a stored verdict of the same bytes comes first."""
+        if batch is None or self._store.has_run(model, batch):
+            return None
+        with self._lock:
+            return self._runs.get((model, batch))

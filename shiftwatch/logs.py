@@ -1,0 +1,57 @@
+"""Log lines: text on a terminal, JSON elsewhere; one event a line.
+
+In:    a stream.
+Out:   the root logger, configured.
+Never: lets a name from hostile data break a line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TextIO
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, and the extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record; extra fields become keys."""
+        fields: dict[str, object] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        fields |= _extra(record)
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """``level event key=value``, for people; control characters are escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record on one line, and a traceback below it."""
+        pairs = " ".join(f"{key}={value!s}" for key, value in _extra(record).items())
+        line = f"{record.levelname.lower():7} {record.getMessage()} {pairs}".rstrip()
+        escaped = line.encode("unicode_escape").decode("ascii") if not line.isprintable() else line
+        if record.exc_info:
+            return f"{escaped}\n{self.formatException(record.exc_info)}"
+        return escaped
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+
+
+def configure(stream: TextIO, level: int = logging.INFO) -> None:
+    """Send everything to one stream, as JSON unless it is a terminal."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Its warnings say that a tick came while one was running, which the ticker counts.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

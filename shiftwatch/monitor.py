@@ -1,0 +1,358 @@
+"""One step: find what is due, have it judged, store it, show it. Runs in the daemon.
+
+In:    settings, the store, a clock, a worker.
+Out:   runs in the store, and an immutable snapshot swapped after each.
+Never: reads rows; carries meaning in a timer: what is due is derived from the store.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shiftwatch import __version__, decide
+from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
+from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare, PreparedInfo
+from shiftwatch.settings import ModelSettings, Settings
+from shiftwatch.source.listing import list_folder, new_files
+from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, plan
+from shiftwatch.status import ModelStatus, MonitorState, Snapshot
+from shiftwatch.store import AcceptedFile, Store
+from shiftwatch.tally import Tally
+from shiftwatch.values import Batch, FileFacts, Listed, Piece, Run, Verdict
+from shiftwatch.worker import Worker
+
+_LOG = logging.getLogger(__name__)
+
+_FILES_PER_CALL = 200
+"""Files inspected in one call, so that a large backlog stays within ``limits.seconds``."""
+
+_STATES: Mapping[Verdict, MonitorState] = {
+    "shift": "ok",
+    "no_shift": "ok",
+    "insufficient_data": "insufficient_data",
+    "invalid_data": "invalid_data",
+    "error": "error",
+}
+
+
+class Stopped(Exception):  # noqa: N818 - not a fault
+    """The daemon is going down; the batch at hand will be judged after the restart."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What the monitor remembers of one model between steps."""
+
+    settings: ModelSettings
+    context: Context
+    status: ModelStatus
+    tally: Tally
+    due: bool = True
+    """False when the last plan was worked off and no file has come since."""
+
+
+class Monitor:
+    """Steps over every model; one thread steps, any thread reads the snapshot.
+
+    Parameters
+    ----------
+    settings
+        The configuration in force.
+    store
+        Open for writing.
+    clock
+        Unix seconds, UTC.
+    fingerprints
+        SHA-256 of the configuration that matters, by model.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        clock: Callable[[], float],
+        fingerprints: Mapping[str, str],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._stopping = False
+        self._worker: Worker | None = None
+        self._watched = {
+            model.name: self._watch(model, fingerprints[model.name]) for model in settings.models
+        }
+        self._snapshot = self._drawn(ready=True, checkpoint_at=None)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now; swapped as a whole."""
+        return self._snapshot
+
+    def step(self, models: Sequence[str] | None = None) -> Iterator[Run]:
+        """Judge everything due, oldest first, yielding each run after it was stored.
+
+        Parameters
+        ----------
+        models
+            Only these; all by default.
+
+        Raises
+        ------
+        Stopped
+            After :meth:`stop`.
+        """
+        with Worker(self._settings.limits) as worker:
+            self._worker = worker
+            for name in models if models is not None else tuple(self._watched):
+                yield from self._step_model(self._watched[name], worker)
+            self._worker = None
+
+    def stop(self) -> None:
+        """End the step at hand; called from another thread. Nothing half-done is stored."""
+        self._stopping = True
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+
+    def check_file(self, model: str, path: str) -> Run:
+        """Judge one file by itself; it enters no history.
+
+        Raises
+        ------
+        DataError
+            If the path lies outside the model's batches, or is not a readable file.
+        """
+        watched = self._watched[model]
+        listed = confined(watched.settings.batches, path)
+        with Worker(self._settings.limits) as worker:
+            request = Inspect((listed,), watched.settings.columns.time)
+            (facts,) = worker.call(request)
+            piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
+            batch = Batch(
+                batch_id((piece,)),
+                (piece,),
+                facts.rows,
+                facts.time_min,
+                facts.time_max,
+                facts.fault,
+            )
+            answer: Checked = worker.call(Check(watched.context, batch, None, self._clock()))
+        return answer.run
+
+    def present_files(self) -> Mapping[str, frozenset[str]]:
+        """Files now in each model's folder: what the store must not forget."""
+        present = {}
+        for name, watched in self._watched.items():
+            with suppress(DataError):  # a folder that cannot be listed loses nothing from the store
+                files = list_folder(watched.settings.batches)
+                present[name] = frozenset(file.uri for file in files)
+        return present
+
+    # --- one model -------------------------------------------------------------------------
+
+    def _watch(self, model: ModelSettings, fingerprint: str) -> _Watched:
+        """Restored from the store, so a restart never resolves an alert."""
+        last = self._store.run(model.name)
+        status = ModelStatus(
+            name=model.name,
+            tests=(),
+            monitor_state=_STATES[last.verdict] if last is not None else "insufficient_data",
+            last_run=last,
+            last_processed_at=last.judged_at if last is not None else None,
+            backlog=0,
+        )
+        cache = str(Path(self._settings.store.path).with_suffix(".references"))
+        context = Context(model, self._settings.alarms, self._settings.seed, cache, fingerprint)
+        return _Watched(model, context, status, Tally())
+
+    def _step_model(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
+        try:
+            self._prepare(watched, worker)
+            self._accept(watched, worker)
+            yield from self._work_off(watched, worker)
+        except ShiftwatchError as fault:
+            if self._stopping:
+                raise Stopped from fault
+            _LOG.error("step failed", extra={"model": watched.settings.name, "fault": str(fault)})
+            watched.due = True
+            self._show(watched, fault=str(fault), monitor_state="error")
+
+    def _prepare(self, watched: _Watched, worker: Worker) -> None:
+        """Load the model and the reference when they are first needed."""
+        if watched.status.reference is not None and watched.status.fault is None:
+            return
+        info: PreparedInfo = worker.call(Prepare(watched.context))
+        last = watched.status.last_run
+        self._show(
+            watched,
+            reference=info.reference,
+            model=info.model,
+            tests=info.tests,
+            fault=None,
+            monitor_state=_STATES[last.verdict] if last is not None else "insufficient_data",
+        )
+
+    def _accept(self, watched: _Watched, worker: Worker) -> None:
+        """Put new files in order and remember them before anything is judged."""
+        name, settings = watched.settings.name, watched.settings
+        new = new_files(list_folder(settings.batches), self._store.known_files(name))
+        facts: list[FileFacts] = []
+        for start in range(0, len(new), _FILES_PER_CALL):
+            part = new[start : start + _FILES_PER_CALL]
+            facts += worker.call(Inspect(part, settings.columns.time))
+        accepted = self._store.accept_files(name, order(self._complete(facts, settings)))
+        time_done = self._cursor(watched).time_done if accepted else None
+        for file in accepted:
+            _note(watched, file, time_done)
+        watched.due = watched.due or bool(accepted)
+
+    def _complete(self, facts: Sequence[FileFacts], settings: ModelSettings) -> list[FileFacts]:
+        """Without files that may still be in the writing; they are looked at again next time."""
+        patience = settings.window.grace_seconds
+        ready = []
+        for file in facts:
+            if not file.incomplete:
+                ready.append(file)
+            elif self._clock() - file.modified_ns / 1e9 >= patience:
+                fault = f"{file.fault}, {settings.window.grace} after its last change"
+                ready.append(replace(file, fault=fault))
+        return ready
+
+    def _work_off(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
+        if not watched.due:
+            return
+        cursor = self._cursor(watched)
+        batches = self._due(watched, cursor)
+        for index, batch in enumerate(batches):
+            if self._stopping:
+                raise Stopped
+            self._show(watched, backlog=len(batches) - index)
+            cursor = advance(cursor, batch)
+            yield self._judge(watched, worker, (batch, cursor))
+        watched.due = False
+        self._show(watched, backlog=0)
+
+    def _due(self, watched: _Watched, cursor: Cursor) -> tuple[Batch, ...]:
+        files = self._store.accepted_files(watched.settings.name)
+        newest = {file.facts.uri: file.seq for file in files}
+        by_file = watched.settings.window.by == "file"
+        counted = [
+            file.facts
+            for file in files
+            # A file replaced before it was judged is gone; only its new content can be read.
+            if file.duplicate_of is None and (not by_file or newest[file.facts.uri] == file.seq)
+        ]
+        return plan(counted, watched.settings.window, cursor)
+
+    def _cursor(self, watched: _Watched) -> Cursor:
+        stored = self._store.state(watched.settings.name)
+        position = json.loads(stored[1]) if stored is not None else {}
+        return Cursor(
+            judged=self._store.judged_ids(watched.settings.name),
+            rows_done=position.get("rows_done", 0),
+            time_done=position.get("time_done"),
+        )
+
+    def _judge(self, watched: _Watched, worker: Worker, due: tuple[Batch, Cursor]) -> Run:
+        """Judge a batch and store it with the state and the cursor after it."""
+        batch, cursor = due
+        name = watched.settings.name
+        stored = self._store.state(name)
+        state = stored[0] if stored is not None else None
+        now = self._clock()
+        try:
+            answer: Checked = worker.call(Check(watched.context, batch, state, now))
+        except WorkerError as fault:
+            if self._stopping:
+                raise Stopped from fault
+            answer = self._failed(watched, batch, state, fault)
+        position = {"rows_done": cursor.rows_done, "time_done": cursor.time_done}
+        self._store.commit(answer.run, state=answer.state, cursor=json.dumps(position), now=now)
+        watched.tally.add_run(answer.run)
+        self._show_run(watched, answer.run)
+        return answer.run
+
+    def _failed(
+        self, watched: _Watched, batch: Batch, state: str | None, fault: WorkerError
+    ) -> Checked:
+        """A failure of ours is a run of its own: no alarm changes, and nothing is green."""
+        before = decide.State.from_json(state)
+        policy = decide.Policy.of(self._settings.alarms, watched.settings.tolerance)
+        run = Run(
+            model=watched.settings.name,
+            batch=batch,
+            verdict="error",
+            judged_at=self._clock(),
+            reasons=(str(fault),),
+            decisions=decide.carried(before, policy),
+        )
+        return Checked(run, before.to_json())
+
+    # --- the snapshot ----------------------------------------------------------------------
+
+    def _show_run(self, watched: _Watched, run: Run) -> None:
+        processed = run.judged_at if run.verdict != "error" else watched.status.last_processed_at
+        self._show(
+            watched,
+            checkpoint_at=run.judged_at,
+            last_run=run,
+            last_processed_at=processed,
+            monitor_state=_STATES[run.verdict],
+            fault=None,
+        )
+
+    def _show(
+        self, watched: _Watched, *, checkpoint_at: float | None = None, **changes: object
+    ) -> None:
+        counts = watched.tally.counts()
+        watched.status = replace(watched.status, counts=counts, **changes)  # type: ignore[arg-type] # fields by name
+        self._snapshot = self._drawn(
+            ready=True, checkpoint_at=checkpoint_at or self._snapshot.checkpoint_at
+        )
+
+    def _drawn(self, *, ready: bool, checkpoint_at: float | None) -> Snapshot:
+        return Snapshot(
+            models=tuple(watched.status for watched in self._watched.values()),
+            version=__version__,
+            python=platform.python_version(),
+            series_per_model=self._settings.limits.series_per_model,
+            checkpoint_at=checkpoint_at,
+            ready=ready,
+            ready_reason="",
+        )
+
+
+def _note(watched: _Watched, file: AcceptedFile, time_done: float | None) -> None:
+    """Count files that make no batch, or not all of one."""
+    if file.duplicate_of is not None:
+        _LOG.warning("duplicate", extra={"uri": file.facts.uri, "of": file.duplicate_of})
+        watched.tally.add_file("duplicate")
+    elif late_rows(file.facts, time_done):
+        _LOG.warning("late rows", extra={"uri": file.facts.uri})
+        watched.tally.add_file("late")
+
+
+def confined(folder: str, path: str) -> Listed:
+    """The file at ``path``, if it truly lies below ``folder``.
+
+    Raises
+    ------
+    DataError
+        If it lies elsewhere, also by way of ``..`` or a symbolic link, or is no file.
+    """
+    root = Path(folder).resolve()
+    file = (root / path).resolve()
+    if not file.is_relative_to(root):
+        raise DataError(
+            "lies outside the configured batches", where=path, hint="give a path below `batches:`"
+        )
+    if not file.is_file():
+        raise DataError("no such file below the configured batches", where=path)
+    facts = file.stat()
+    return Listed(str(file), facts.st_size, facts.st_mtime_ns)

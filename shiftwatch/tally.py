@@ -1,0 +1,70 @@
+"""Counts of one model since the daemon started.
+
+In:    what happened, as it happens.
+Out:   immutable Counts for the snapshot.
+Never: is stored; Prometheus expects counters to begin at 0 after a restart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from shiftwatch.status import Counts
+from shiftwatch.values import Run, Verdict
+
+_OUTCOMES: dict[Verdict, str] = {
+    "shift": "tested",
+    "no_shift": "tested",
+    "insufficient_data": "too_small",
+    "invalid_data": "schema_error",
+    "error": "error",
+}
+
+
+class Tally:
+    """Adds up; one thread writes."""
+
+    def __init__(self) -> None:
+        self._batches: Counter[str] = Counter()
+        self._tests: Counter[tuple[str, str]] = Counter()
+        self._alarms: Counter[str] = Counter()
+        self._rows: Counter[str] = Counter()
+        self._stages: Counter[str] = Counter()
+        self._cpu_seconds = 0.0
+
+    def add_file(self, outcome: str) -> None:
+        """A file that made no batch: duplicate or late."""
+        self._batches[outcome] += 1
+
+    def add_run(self, run: Run) -> None:
+        """A judged batch."""
+        self._batches[_outcome(run)] += 1
+        self._tests.update((result.test, "run") for result in run.results)
+        self._tests.update(
+            (skip.test, "failed" if skip.reason == "test_failed" else "skipped")
+            for skip in run.skipped
+        )
+        self._alarms.update(decision.scope for decision in run.decisions if decision.raised)
+        if run.results:
+            self._rows["current"] += max(result.rows_current for result in run.results)
+            self._rows["reference"] += max(result.rows_reference for result in run.results)
+        for stage, seconds in run.cost.stages.items():
+            self._stages[stage] += seconds  # type: ignore[assignment] # a Counter adds floats too
+        self._cpu_seconds += run.cost.cpu_seconds
+
+    def counts(self) -> Counts:
+        """Everything so far."""
+        return Counts(
+            batches=dict(self._batches),
+            tests=dict(self._tests),
+            alarms=dict(self._alarms),
+            rows=dict(self._rows),
+            cpu_seconds=self._cpu_seconds,
+            stage_seconds=dict(self._stages),
+        )
+
+
+def _outcome(run: Run) -> str:
+    if any(finding.code in ("unreadable", "incomplete") for finding in run.findings):
+        return "read_error"
+    return _OUTCOMES[run.verdict]
