@@ -1,0 +1,37 @@
+"""The HTTP door: metrics, health, pages and the API, over a board the daemon provides.
+
+In:    a Board.
+Out:   an ASGI application.
+Never: runs a test, opens the store, or lets a slow request hold up a scrape.
+
+Importing this room is light; FastAPI comes with the first application.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shiftwatch.web.board import Board
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["Board", "create_app"]
+
+
+def create_app(board: Board) -> FastAPI:
+    """The application that answers from ``board``.
+
+    Parameters
+    ----------
+    board
+        Asked on each request; its ``snapshot`` on the event loop, the rest in a thread pool.
+
+    Returns
+    -------
+    FastAPI
+        To be served by any ASGI server. It starts nothing and needs no lifespan.
+    """
+    from shiftwatch.web.app import build  # noqa: PLC0415  # keeps the import of this room light
+
+    return build(board)

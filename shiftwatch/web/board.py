@@ -1,0 +1,76 @@
+"""What the web asks of the daemon.
+
+In:    nothing.
+Out:   Board, a protocol.
+Never: says how it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from shiftwatch.status import Snapshot
+from shiftwatch.values import Verdict
+
+
+class Board(Protocol):
+    """The daemon as pages and the API see it.
+
+    ``snapshot`` is read on the event loop and must not wait; everything else may wait, is called
+    in a thread pool and so from several threads at once. Model names given are configured ones.
+    """
+
+    def snapshot(self) -> Snapshot:
+        """What is known now; an attribute read."""
+        ...
+
+    def runs(
+        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Stored verdicts, newest first, with ``seq`` below ``before``.
+
+        Each has seq, batch_id, uri, rows, state, alarm, judged_at, event_time_start and
+        event_time_end.
+        """
+        ...
+
+    def document(self, model: str, batch: str | None) -> Mapping[str, Any] | None:
+        """The report of a batch as JSON, of the newest if none is named; None if there is none."""
+        ...
+
+    def html(self, model: str, batch: str | None) -> str | None:
+        """The same as a page."""
+        ...
+
+    def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest ``limit`` verdicts in any order: batch_id, state, alarm, judged_at."""
+        ...
+
+    def request_check(self, model: str, path: str | None) -> str:
+        """Start a check of due batches, or a report on one file; the id of the job.
+
+        Raises
+        ------
+        DataError
+            If the path lies outside the configured prefix or is no readable file.
+        """
+        ...
+
+    def job(self, job: str) -> Mapping[str, Any] | None:
+        """A job: id, model, status (queued, running, done, failed), report (URL), detail."""
+        ...
+
+    def effective_config(self) -> Mapping[str, Any]:
+        """The configuration in force with all defaults, secrets masked."""
+        ...
+
+    def reload(self) -> None:
+        """Read the configuration again and take it over.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be used; the one before stays in force.
+        """
+        ...

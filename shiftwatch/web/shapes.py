@@ -1,0 +1,295 @@
+"""The JSON the API answers with, by type, so that its description says all of it.
+
+In:    the snapshot, rows of the store, jobs.
+Out:   frozen shapes and an example of each.
+Never: asks the board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote
+
+from shiftwatch.status import ModelStatus, MonitorState
+from shiftwatch.values import Decision, Evidence, Run, Verdict
+
+_DESCRIBED: Mapping[str, Any] = {"use_attribute_docstrings": True}
+"""Makes the description out of the docstrings below the fields."""
+
+JobStatus = Literal["queued", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeShape:
+    """What is known of one scope after the newest batch."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+
+    alarm: bool
+    """Whether the alarm is on; it stays on until the clearing rule is met."""
+    since: str | None
+    """Id of the batch on which it rose."""
+    p_value: float | None
+    """P-value of the scope in the newest check, corrected over tests and columns."""
+    level: float
+    """Level the p-value is compared with."""
+    evidence: dict[str, float | None]
+    """Evidence over its threshold by layer (check, window, pool); 1 or more raises the alarm."""
+    columns: list[str]
+    """Columns named as shifted."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchShape:
+    """A judged batch."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+
+    batch_id: str
+    """Id: the same bytes have the same id."""
+    uri: str
+    """First file."""
+    rows: int
+    """Rows."""
+    state: Verdict
+    """Answer of this check alone."""
+    alarm: bool
+    """Whether any alarm was on after it."""
+    judged_at: str
+    """When it was judged, ISO 8601 in UTC."""
+    event_time_start: str | None = None
+    """Earliest event time, null without a time column."""
+    event_time_end: str | None = None
+    """Latest event time, null without a time column."""
+    seq: int | None = None
+    """Place in the history; give it as `before` to read on."""
+    report: str = ""
+    """Path of its report."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """A watched model now."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+
+    model: str
+    """Name."""
+    monitor_state: MonitorState
+    """Whether the monitor can tell, whatever it tells."""
+    state: Verdict | None
+    """Answer of the newest check, null before the first."""
+    alarm: bool
+    """Whether any scope is in alarm."""
+    scopes: dict[str, ScopeShape]
+    """By scope: input, prediction, schema."""
+    last_batch: BatchShape | None
+    """The newest judged batch."""
+    last_processed_at: str | None
+    """When every test last ran or was skipped for a named reason, ISO 8601 in UTC."""
+    backlog: int
+    """Batches found and not judged yet."""
+    tests: list[str]
+    """Configured tests."""
+    fault: str | None
+    """Why the model cannot be watched, null if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsShape:
+    """All watched models."""
+
+    models: list[ModelShape]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesShape:
+    """A page of the history, newest first."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+
+    model: str
+    """Name of the model."""
+    batches: list[BatchShape]
+    """Newest first."""
+    next: str | None
+    """Path of the page after this one, null on the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """What to check; an empty body means all due batches."""
+
+    __pydantic_config__: ClassVar[Any] = {**_DESCRIBED, "extra": "forbid"}
+
+    path: str | None = None
+    """A file inside the configured prefix: a report on it alone, outside the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobShape:
+    """A check that was asked for."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+
+    id: str
+    """Id of the job."""
+    model: str
+    """Name of the model."""
+    status: JobStatus
+    """How far it is."""
+    status_url: str
+    """Path to ask again."""
+    report: str | None = None
+    """Path of the report once there is one."""
+    detail: str | None = None
+    """What is being done, was done, or went wrong."""
+
+
+def model_shape(status: ModelStatus) -> ModelShape:
+    """A model as the API shows it."""
+    run = status.last_run
+    return ModelShape(
+        model=status.name,
+        monitor_state=status.monitor_state,
+        state=run.verdict if run else None,
+        alarm=run.alarm if run else False,
+        scopes={decision.scope: _scope(decision) for decision in run.decisions} if run else {},
+        last_batch=_last_batch(run) if run else None,
+        last_processed_at=iso_time(status.last_processed_at),
+        backlog=status.backlog,
+        tests=list(status.tests),
+        fault=status.fault,
+    )
+
+
+def _scope(decision: Decision) -> ScopeShape:
+    return ScopeShape(
+        alarm=decision.alarm,
+        since=decision.since,
+        p_value=decision.p_value,
+        level=decision.level,
+        evidence=asdict(decision.evidence),
+        columns=list(decision.columns),
+    )
+
+
+def _last_batch(run: Run) -> BatchShape:
+    batch = run.batch
+    return BatchShape(
+        batch_id=batch.id,
+        uri=batch.uri,
+        rows=batch.rows,
+        state=run.verdict,
+        alarm=run.alarm,
+        judged_at=iso_time(run.judged_at) or "",
+        event_time_start=iso_time(batch.event_time_start),
+        event_time_end=iso_time(batch.event_time_end),
+        report=report_path(run.model, batch.id),
+    )
+
+
+def batch_shape(model: str, row: Mapping[str, Any]) -> BatchShape:
+    """A row of the history as the API shows it."""
+    return BatchShape(
+        batch_id=row["batch_id"],
+        uri=row["uri"],
+        rows=row["rows"],
+        state=row["state"],
+        alarm=bool(row["alarm"]),
+        judged_at=iso_time(row["judged_at"]) or "",
+        event_time_start=iso_time(row["event_time_start"]),
+        event_time_end=iso_time(row["event_time_end"]),
+        seq=row["seq"],
+        report=report_path(model, row["batch_id"]),
+    )
+
+
+def job_shape(model: str, job: str, facts: Mapping[str, Any]) -> JobShape:
+    """A job as the API shows it."""
+    return JobShape(
+        id=job,
+        model=model,
+        status=facts["status"],
+        status_url=job_path(model, job),
+        report=facts.get("report"),
+        detail=facts.get("detail"),
+    )
+
+
+def batches_path(model: str) -> str:
+    """Where the history of a model is."""
+    return f"/api/v1/models/{quote(model, safe='')}/batches"
+
+
+def report_path(model: str, batch: str) -> str:
+    """Where the report of a batch is."""
+    return f"/api/v1/models/{quote(model, safe='')}/report?batch={quote(batch, safe='')}"
+
+
+def job_path(model: str, job: str) -> str:
+    """Where a job is asked after."""
+    return f"/api/v1/models/{quote(model, safe='')}/checks/{quote(job, safe='')}"
+
+
+def iso_time(moment: float | str | None) -> str | None:
+    """ISO 8601 in UTC with whole seconds; a text is taken to be that already.
+
+    A time outside the calendar (a column in the wrong unit gives such) is shown as the number.
+
+    Examples
+    --------
+    >>> iso_time(1_790_000_000.6), iso_time(None), iso_time(1e18)
+    ('2026-09-21T14:13:20Z', None, '1e+18')
+    """
+    if moment is None or isinstance(moment, str):
+        return moment
+    try:
+        time = datetime.fromtimestamp(int(moment), tz=UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(moment)
+    return time.isoformat().replace("+00:00", "Z")
+
+
+_BATCH_EXAMPLE = BatchShape(
+    batch_id="0f3c5a1e9b7d2468",
+    uri="batches/2026-09-21T14.parquet",
+    rows=2000,
+    state="shift",
+    alarm=True,
+    judged_at="2026-09-21T14:13:20Z",
+    seq=41,
+    report="/api/v1/models/churn/report?batch=0f3c5a1e9b7d2468",
+)
+_SCOPE_EXAMPLE = ScopeShape(
+    alarm=True,
+    since="0f3c5a1e9b7d2468",
+    p_value=1e-9,
+    level=0.001,
+    evidence=asdict(Evidence(check=3.0)),
+    columns=["age"],
+)
+_MODEL_EXAMPLE = ModelShape(
+    model="churn",
+    monitor_state="ok",
+    state="shift",
+    alarm=True,
+    scopes={"input": _SCOPE_EXAMPLE},
+    last_batch=_BATCH_EXAMPLE,
+    last_processed_at="2026-09-21T14:13:20Z",
+    backlog=0,
+    tests=["ks", "chi2", "mmd", "c2st"],
+    fault=None,
+)
+_JOB = job_path("churn", "7c1d")
+
+EXAMPLES: Mapping[str, dict[str, Any]] = {
+    "models": asdict(ModelsShape([_MODEL_EXAMPLE])),
+    "batches": asdict(BatchesShape("churn", [_BATCH_EXAMPLE], None)),
+    "queued": asdict(JobShape("7c1d", "churn", "queued", _JOB)),
+    "job": asdict(JobShape("7c1d", "churn", "done", _JOB, _BATCH_EXAMPLE.report, "1 batch judged")),
+}
+"""One example of each answer, for the description."""
