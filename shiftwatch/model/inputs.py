@@ -76,7 +76,7 @@ class ModelInput:
     @property
     def takes_nulls(self) -> bool:
         """Whether a row with a null can be fed: as NaN or as an empty text."""
-        return self.dtype.kind in "fO"
+        return self.dtype.kind in ("f", "O")
 
 
 def declared(type_: str, shape: Shape) -> str:
