@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,8 +77,6 @@ def run(config: ConfigPath) -> None:
 @app.command()
 def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlarm = False) -> None:
     """Judge every batch that is due now, print one line each, and end."""
-    import time  # noqa: PLC0415
-
     from shiftwatch import config as configuration  # noqa: PLC0415
     from shiftwatch.monitor import Monitor  # noqa: PLC0415
     from shiftwatch.store import Store  # noqa: PLC0415
@@ -104,10 +103,12 @@ def check(config: ConfigPath) -> None:
     """Validate a configuration: syntax, schema, files, model and reference, in this order."""
     from shiftwatch import config as configuration  # noqa: PLC0415
     from shiftwatch.requests import Context, Prepare, PreparedInfo  # noqa: PLC0415
+    from shiftwatch.schedule import check_schedule  # noqa: PLC0415
     from shiftwatch.worker import Worker  # noqa: PLC0415
 
     with _faults_told():
         settings = configuration.load(config, os.environ)
+        check_schedule(settings.schedule, time.time())
     faults = 0
     cache = str(Path(settings.store.path).with_suffix(".references"))
     for model in settings.models:

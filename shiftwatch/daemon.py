@@ -23,7 +23,7 @@ from shiftwatch import config
 from shiftwatch.desk import Desk
 from shiftwatch.errors import ConfigError
 from shiftwatch.monitor import Monitor, Stopped
-from shiftwatch.schedule import Ticker
+from shiftwatch.schedule import Ticker, check_schedule
 from shiftwatch.settings import Settings, WebSettings
 from shiftwatch.store import Store
 from shiftwatch.values import Run
@@ -83,6 +83,7 @@ class Daemon:
     ) -> None:
         self._source = source
         self._settings = source.load()
+        check_schedule(self._settings.schedule, time.time())
         self._on_run = on_run
         self._on_ready = on_ready
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
@@ -140,6 +141,7 @@ class Daemon:
 
     def _reloadable(self) -> Settings:
         settings = self._source.load()
+        check_schedule(settings.schedule, time.time())
         if (settings.web, settings.store) != (self._settings.web, self._settings.store):
             raise ConfigError(
                 "`web` and `store` cannot change while the daemon runs",

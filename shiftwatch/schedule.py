@@ -188,6 +188,25 @@ class _SteadyScheduler(AsyncIOScheduler):  # type: ignore[misc]  # APScheduler h
         return self._longest_sleep if wait is None else min(wait, self._longest_sleep)
 
 
+def check_schedule(settings: ScheduleSettings, now: float) -> None:
+    """Refuse a cron expression that cannot be read or never comes, before it is in force.
+
+    Parameters
+    ----------
+    settings
+        ``every`` needs no check; its text was checked when it was set.
+    now
+        Unix seconds, UTC.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`cron_trigger`.
+    """
+    if settings.cron is not None:
+        cron_trigger(settings.cron, datetime.fromtimestamp(now, UTC))
+
+
 def cron_trigger(expression: str, now: datetime) -> Any:
     """APScheduler's trigger for a crontab expression, with the meaning crontab gives it.
 

@@ -141,6 +141,15 @@ def test_too_few_rows_are_named_and_give_no_p_value(test: JointTest) -> None:
 
 
 @ALL
+def test_one_and_the_same_value_everywhere_is_not_tested(test: JointTest) -> None:
+    def flat(rows: int) -> Sample:
+        return Sample(rows, (numeric("x", np.full(rows, 3.0)), categorical("c", ["a"] * rows)))
+
+    prepared = test.prepare(flat(100), np.random.default_rng(1))
+    assert test.run(prepared, flat(50), np.random.default_rng(2)) == NotTested("constant")
+
+
+@ALL
 def test_infinite_and_constant_columns_do_no_harm(test: JointTest) -> None:
     rng = np.random.default_rng(8)
 

@@ -73,6 +73,8 @@ class Classifier:
         kept = ordered[rng.permutation(current.rows)[: self.max_rows]]
         raw = _expand(kept, prepared.arrays["pairs"])
         features = (raw - prepared.arrays["centre"]) / prepared.arrays["scale"]
+        if encoding.is_constant(reference, features):
+            return NotTested("constant")
         blocks = permutation.blocks(reference, features)
         used = _Pooled.of(reference[: blocks.rows_reference], features[: blocks.rows_current])
         versions = [used.narrowed(int(prepared.facts["linear"])), used]

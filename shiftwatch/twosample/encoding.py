@@ -111,6 +111,13 @@ def encode(facts: Sequence[Mapping[str, Any]], sample: Sample) -> tuple[Features
     return np.ascontiguousarray(np.concatenate(parts, axis=1)), owners
 
 
+def is_constant(reference: Features, current: Features) -> bool:
+    """Whether all rows of both samples are one and the same."""
+    low, high = reference.min(axis=0), reference.max(axis=0)
+    same = np.array_equal(low, high) and np.array_equal(low, current.min(axis=0))
+    return same and np.array_equal(low, current.max(axis=0))
+
+
 def _encode_column(fact: Mapping[str, Any], column: Column) -> Features:
     if column.kind == "numeric":
         scaled = (column.values - fact["centre"]) / fact["scale"]

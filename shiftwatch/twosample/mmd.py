@@ -76,6 +76,8 @@ class Mmd:
         encoded, owners = encoding.encode(prepared.facts["encoding"], current)
         ordered = encoded[permutation.canonical_order(encoded)]
         encoded = ordered[rng.permutation(current.rows)[: self.max_rows]]
+        if encoding.is_constant(prepared.arrays["encoded"], encoded):
+            return NotTested("constant")
         features = _features(encoded, prepared.arrays["frequencies"])
         blocks = permutation.blocks(reference, features)
         p_value = self._p_value(blocks, prepared, features, rng)
