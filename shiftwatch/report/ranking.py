@@ -1,0 +1,70 @@
+"""Columns by the evidence against them, the strongest first.
+
+In:    a Run.
+Out:   one row a column, with its profile, results and skips; the joint results.
+Never: leaves out a column that was tested; computes evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shiftwatch.values import ColumnProfile, Run, Scope, Skipped, TwoSampleResult
+
+JOINT = "*"
+
+_BROKEN = frozenset({"missing_column", "changed_type"})
+"""Why a column could not be tested at all though it should have been: faults, not evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What is known of one column in one scope.
+
+    ``named`` is True where Holm's procedure says that this column moved.
+    """
+
+    name: str
+    profile: ColumnProfile | None
+    results: tuple[TwoSampleResult, ...]
+    skipped: tuple[Skipped, ...]
+    named: bool
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """Broken columns first, then the smallest p-value and largest effect, then the untested."""
+        if not self.results:
+            broken = any(skip.reason in _BROKEN for skip in self.skipped)
+            return (-1.0 if broken else 2.0, 0.0)
+        strongest = min(self.results, key=lambda r: (r.p_value, -abs(r.effect)))
+        return (strongest.p_value, -abs(strongest.effect))
+
+
+def ranked(run: Run, scope: Scope) -> tuple[Ranked, ...]:
+    """The columns of a scope, those with the strongest evidence first."""
+    results: dict[str, list[TwoSampleResult]] = {}
+    skipped: dict[str, list[Skipped]] = {}
+    for result in run.results:
+        if result.scope == scope and result.target != JOINT:
+            results.setdefault(result.target, []).append(result)
+    for skip in run.skipped:
+        if skip.scope == scope and skip.target != JOINT:
+            skipped.setdefault(skip.target, []).append(skip)
+    profiles = {profile.name: profile for profile in run.columns if profile.role == scope}
+    named = {name for d in run.decisions if d.scope == scope for name in d.columns}
+    rows = [
+        Ranked(
+            name,
+            profiles.get(name),
+            tuple(sorted(results.get(name, ()), key=lambda r: r.p_value)),
+            tuple(skipped.get(name, ())),
+            name in named,
+        )
+        for name in dict.fromkeys((*profiles, *results, *skipped))
+    ]
+    return tuple(sorted(rows, key=lambda row: row.order))
+
+
+def joint(run: Run) -> tuple[TwoSampleResult, ...]:
+    """Results of the tests of all columns of a scope together."""
+    return tuple(result for result in run.results if result.target == JOINT)
