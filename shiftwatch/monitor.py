@@ -94,6 +94,11 @@ class Monitor:
         """What is known now; swapped as a whole."""
         return self._snapshot
 
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the worker of the step at hand."""
+        return self._worker.pid if self._worker is not None else None
+
     def step(self, models: Sequence[str] | None = None) -> Iterator[Run]:
         """Judge everything due, oldest first, yielding each run after it was stored.
 
@@ -265,7 +270,7 @@ class Monitor:
         name = watched.settings.name
         stored = self._store.state(name)
         state = stored[0] if stored is not None else None
-        now = self._clock()
+        now = round(self._clock(), 6)  # as the store keeps it
         try:
             answer: Checked = worker.call(Check(watched.context, batch, state, now))
         except WorkerError as fault:

@@ -1,0 +1,288 @@
+"""One step: what is due is judged once, in order, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shiftwatch.errors import DataError
+from shiftwatch.monitor import Monitor, Stopped, confined
+from shiftwatch.settings import (
+    ByRows,
+    ByTime,
+    ColumnSettings,
+    KsSettings,
+    ModelSettings,
+    TestsSettings,
+    WindowSettings,
+)
+from shiftwatch.store import Store
+from shiftwatch.values import Run
+from tests.streams import LONG_AGO, judge, scope, settings_of
+
+pytestmark = pytest.mark.slow  # every test starts real workers
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _table(rows: int, seed: int, shift: float = 0.0, start: datetime = START) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    times = [start + timedelta(seconds=60 * index) for index in range(rows)]
+    return pa.table(
+        {
+            "amount": rng.normal(shift, 1, rows),
+            "plan": rng.choice(["a", "b"], rows).tolist(),
+            "at": pa.array(times, pa.timestamp("us", tz="UTC")),
+        }
+    )
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ModelSettings:
+    """Only KS, so that a check takes milliseconds; the fold and the store are the subject."""
+    pq.write_table(_table(2000, 0), tmp_path / "reference.parquet")
+    (tmp_path / "batches").mkdir()
+    return ModelSettings(
+        name="m",
+        reference=str(tmp_path / "reference.parquet"),
+        batches=str(tmp_path / "batches"),
+        columns=ColumnSettings(time="at"),
+        tests=TestsSettings(ks=KsSettings()),
+    )
+
+
+def _write(tmp_path: Path, name: str, table: pa.Table) -> Path:
+    path = tmp_path / "batches" / name
+    pq.write_table(table, path)
+    return path
+
+
+@contextmanager
+def _open(tmp_path: Path, model: ModelSettings) -> Iterator[Monitor]:
+    settings = settings_of(tmp_path, model)
+    with Store.open(settings.store.path, clock=time.time) as store:
+        yield Monitor(settings, store, time.time, {model.name: "test"})
+
+
+def _stream(tmp_path: Path, shifted_from: int, count: int) -> None:
+    for index in range(count):
+        shift = 1.0 if index >= shifted_from else 0.0
+        start = START + timedelta(days=index)
+        _write(tmp_path, f"{index:02}.parquet", _table(300, 10 + index, shift, start))
+
+
+def _essence(run: Run) -> object:
+    """What must not depend on interruptions."""
+    return run.batch.id, run.verdict, run.decisions, run.results
+
+
+def test_batches_are_judged_in_order_of_event_time_not_of_name(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _write(tmp_path, "a.parquet", _table(100, 1, start=START + timedelta(days=9)))
+    _write(tmp_path, "b.parquet", _table(100, 2, start=START))
+    assert [Path(run.batch.uri).name for run in judge(tmp_path, model)] == [
+        "b.parquet",
+        "a.parquet",
+    ]
+
+
+def test_no_batch_is_judged_twice_and_alarms_outlive_a_restart(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=2, count=4)
+    runs = judge(tmp_path, model)
+    assert [run.alarm for run in runs] == [False, False, True, True]
+    with _open(tmp_path, model) as monitor:
+        restored = monitor.snapshot.models[0]
+        assert restored.last_run == runs[-1]
+        assert restored.last_run is not None
+        assert scope(restored.last_run, "input").since == runs[2].batch.id
+        assert monitor.snapshot.ready
+        assert list(monitor.step()) == []
+
+
+def test_a_worker_killed_in_a_check_is_an_error_run_and_the_next_batch_is_judged(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=1, count=4)
+    with _open(tmp_path, model) as monitor:
+        steps = monitor.step()
+        runs = [next(steps), next(steps)]
+        pid = monitor.worker_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        runs += list(steps)
+        assert monitor.snapshot.models[0].monitor_state == "ok"
+    assert [run.verdict for run in runs] == ["no_shift", "shift", "error", "shift"]
+    assert "SIGKILL" in runs[2].reasons[0]
+    assert runs[2].alarm, "a failure of ours clears no alarm"
+
+
+def test_a_step_that_is_stopped_stores_nothing_half_done_and_goes_on_after_a_restart(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=2, count=5)
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    expected = [_essence(run) for run in judge(undisturbed, model)]
+    with _open(tmp_path, model) as monitor:
+        steps = monitor.step()
+        first = [next(steps), next(steps)]
+        monitor.stop()
+        with pytest.raises(Stopped):
+            next(steps)
+    rest = judge(tmp_path, model)
+    assert [_essence(run) for run in [*first, *rest]] == expected
+
+
+def test_the_same_bytes_under_another_name_are_a_duplicate(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    table = _table(100, 3)
+    _write(tmp_path, "a.parquet", table)
+    _write(tmp_path, "b.parquet", table)
+    with _open(tmp_path, model) as monitor:
+        assert len(list(monitor.step())) == 1
+        assert monitor.snapshot.models[0].counts.batches["duplicate"] == 1
+
+
+def test_a_file_replaced_under_its_name_is_a_new_batch(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _write(tmp_path, "a.parquet", _table(100, 3))
+    (first,) = judge(tmp_path, model)
+    _write(tmp_path, "a.parquet", _table(100, 4))
+    (second,) = judge(tmp_path, model)
+    assert first.batch.id != second.batch.id
+
+
+def test_a_file_in_the_writing_is_waited_for_and_reported_after_its_grace(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    path = _write(tmp_path, "a.parquet", _table(100, 3))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert judge(tmp_path, model) == []
+    path.write_bytes(whole)
+    (run,) = judge(tmp_path, model)
+    assert run.verdict == "no_shift"
+    path.write_bytes(whole[: len(whole) // 3])
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    (late,) = judge(tmp_path, model)
+    assert late.verdict == "invalid_data"
+    assert "footer" in late.reasons[0]
+
+
+def test_too_few_rows_are_insufficient_data(tmp_path: Path, model: ModelSettings) -> None:
+    _write(tmp_path, "a.parquet", _table(29, 3))
+    (run,) = judge(tmp_path, model)
+    assert run.verdict == "insufficient_data"
+    assert run.reasons == ("29 rows of at least 30",)
+    assert run.results == ()
+
+
+def test_a_missing_column_is_invalid_data_and_hides_no_other_column(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    model = replace(model, tests=TestsSettings.all())
+    _write(tmp_path, "a.parquet", _table(100, 3).drop_columns(["plan"]))
+    (run,) = judge(tmp_path, model)
+    assert run.verdict == "invalid_data"
+    assert scope(run, "schema").alarm
+    assert scope(run, "schema").columns == ("plan",)
+    assert "amount" in {result.target for result in run.results}
+    reasons = {(skip.test, skip.reason) for skip in run.skipped if skip.target == "plan"}
+    assert ("chi2", "missing_column") in reasons
+
+
+def test_windows_of_rows_cut_across_files_and_the_tail_waits(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    model = replace(model, window=WindowSettings(by=ByRows(150)))
+    for index in range(3):
+        start = START + timedelta(days=index)
+        _write(tmp_path, f"{index}.parquet", _table(100, index, start=start))
+    assert [run.batch.rows for run in judge(tmp_path, model)] == [150, 150]
+    _write(tmp_path, "3.parquet", _table(160, 9, start=START + timedelta(days=3)))
+    assert [run.batch.rows for run in judge(tmp_path, model)] == [150]
+
+
+def test_windows_of_time_are_judged_when_they_are_over(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    model = replace(model, window=WindowSettings(by=ByTime("1h")))
+    _write(tmp_path, "a.parquet", _table(150, 1))  # 00:00 to 02:29
+    runs = judge(tmp_path, model)
+    assert [run.batch.rows for run in runs] == [60, 60]
+    later = START + timedelta(minutes=150)
+    _write(tmp_path, "b.parquet", _table(60, 2, start=later))  # 02:30 to 03:29
+    (third,) = judge(tmp_path, model)
+    assert third.batch.rows == 60
+    assert len(third.batch.pieces) == 2
+
+
+def test_a_missing_reference_is_a_fault_of_the_model_and_the_batches_wait(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _write(tmp_path, "a.parquet", _table(100, 3))
+    reference = Path(model.reference)
+    hidden = reference.rename(tmp_path / "hidden.parquet")
+    with _open(tmp_path, model) as monitor:
+        assert list(monitor.step()) == []
+        (status,) = monitor.snapshot.models
+        assert status.monitor_state == "error"
+        assert status.fault is not None
+        assert "reference.parquet" in status.fault
+        hidden.rename(reference)
+        assert len(list(monitor.step())) == 1
+        assert monitor.snapshot.models[0].fault is None
+
+
+def test_the_prepared_reference_is_read_from_the_cache_after_a_restart(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=1)
+    judge(tmp_path, model)
+    (prepared,) = (tmp_path / "s.references" / "m").glob("*/arrays-*.bin")
+    before = prepared.stat()
+    _write(tmp_path, "new.parquet", _table(100, 77))
+    judge(tmp_path, model)
+    after = prepared.stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_on_demand_checks_enter_no_history_and_stay_below_the_folder(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    path = _write(tmp_path, "a.parquet", _table(100, 3, shift=2.0))
+    with _open(tmp_path, model) as monitor:
+        assert monitor.check_file("m", str(path)).verdict == "shift"
+        assert monitor.snapshot.models[0].last_run is None
+    with pytest.raises(DataError, match="outside the configured batches"):
+        confined(model.batches, "../reference.parquet")
+    (tmp_path / "batches" / "link.parquet").symlink_to(tmp_path / "reference.parquet")
+    with pytest.raises(DataError, match="outside the configured batches"):
+        confined(model.batches, "link.parquet")
+
+
+def test_more_rows_than_the_limit_are_sampled_and_the_run_says_so(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    model = replace(model, window=WindowSettings(max_rows=200))
+    _write(tmp_path, "a.parquet", _table(1000, 3))
+    (run,) = judge(tmp_path, model)
+    assert {result.rows_current for result in run.results} == {200}
+    (finding,) = [f for f in run.findings if f.code == "subsampled"]
+    assert finding.message == "tested 200 of 1000 rows"

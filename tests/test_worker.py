@@ -1,0 +1,120 @@
+"""The heavy child: answers, errors, death, limits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from shiftwatch.errors import DataError, WorkerError
+from shiftwatch.requests import Context, Inspect, Prepare
+from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
+from shiftwatch.values import Listed
+from shiftwatch.worker import Worker
+
+pytestmark = pytest.mark.slow  # every test starts a real worker
+
+LIMITS = LimitSettings()
+
+
+def _inspect() -> Inspect:
+    return Inspect((Listed("/nowhere/x.parquet", 1, 1),), None)
+
+
+def test_the_worker_answers_and_ends_with_its_context() -> None:
+    with Worker(LIMITS) as worker:
+        (facts,) = worker.call(_inspect())
+        pid = worker.pid
+    assert facts.fault is not None
+    assert pid is not None
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_an_error_of_the_child_arrives_with_what_where_and_hint(tmp_path: Path) -> None:
+    settings = ModelSettings("m", reference=str(tmp_path / "none"), batches=str(tmp_path))
+    context = Context(settings, AlarmSettings(), 0, str(tmp_path), "")
+    with Worker(LIMITS) as worker, pytest.raises(DataError) as raised:
+        worker.call(Prepare(context))
+    assert "none" in raised.value.where
+
+
+def test_a_killed_worker_is_named_and_the_next_call_starts_another() -> None:
+    with Worker(LIMITS) as worker:
+        worker.call(_inspect())
+        first = worker.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(WorkerError, match="killed by SIGKILL"):
+            worker.call(_inspect())
+        worker.call(_inspect())
+        assert worker.pid not in (None, first)
+
+
+def test_a_worker_killed_by_another_thread_ends_the_call() -> None:
+    with Worker(LIMITS) as worker:
+        worker.call(_inspect())
+        pid = worker.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # it will not answer by itself
+        threading.Timer(0.3, worker.kill).start()
+        with pytest.raises(WorkerError, match="SIGKILL"):
+            worker.call(_inspect())
+
+
+def test_a_worker_that_takes_too_long_is_ended() -> None:
+    with Worker(LimitSettings(seconds=1)) as worker:
+        worker.call(_inspect())
+        pid = worker.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(WorkerError, match="no answer within 1 s"):
+            worker.call(_inspect())
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_the_child_ends_when_its_parent_is_killed() -> None:
+    script = (
+        "import time\n"
+        "from shiftwatch.worker import Worker\n"
+        "from shiftwatch.settings import LimitSettings\n"
+        "from tests.test_worker import _inspect\n"
+        "worker = Worker(LimitSettings())\n"
+        "worker.call(_inspect())\n"
+        "print(worker.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        child = int(run.stdout.readline())
+        run.kill()
+    for _ in range(200):
+        if not _is_alive(child):
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker outlived its parent")
+
+
+def _is_alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_memory_beyond_the_limit_is_an_error_of_its_own(tmp_path: Path) -> None:
+    import numpy as np  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    rows = 4_000_000
+    wide = pa.table({f"x{j}": np.random.default_rng(j).random(rows) for j in range(6)})
+    pq.write_table(wide, tmp_path / "reference.parquet", compression="none")
+    settings = ModelSettings("m", reference=str(tmp_path / "reference.parquet"), batches="b")
+    context = Context(settings, AlarmSettings(), 0, str(tmp_path / "cache"), "")
+    with Worker(LimitSettings(memory_mb=128)) as worker, pytest.raises(WorkerError) as raised:
+        worker.call(Prepare(context))
+    assert "memory" in str(raised.value)
