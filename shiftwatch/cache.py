@@ -1,0 +1,275 @@
+"""Prepared references on disk: arrays that are mapped instead of computed again.
+
+In:    arrays and small JSON facts, under a folder named by a fingerprint.
+Out:   the same, the arrays mapped read-only.
+Never: unpickles; believes a file whose size or checksum is wrong; knows what the arrays mean.
+
+A folder holds ``index.json`` and one file of raw little-endian arrays, each beginning at a multiple
+of 64 bytes. The index names that file and is renamed into place last, so a reader, or a writer that
+was killed, finds what was there before or what came after.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shiftwatch.errors import DataError
+
+ALIGNMENT = 64
+"""Bytes; a cache line, and enough for every vector instruction."""
+
+DAMAGED = ".damaged"
+"""What the name of a folder set aside ends with."""
+
+_KINDS = "biufc"  # plain numbers only: no objects, texts or records
+_INDEX = "index.json"
+_VERSION = 1
+_log = logging.getLogger(__name__)
+
+Arrays = Mapping[str, NDArray[Any]]
+Facts = Mapping[str, Any]
+
+
+def fingerprint(parts: Mapping[str, str]) -> str:
+    """32 hex digits that change with every part; the order of parts does not matter.
+
+    Examples
+    --------
+    >>> fingerprint({"a": "1", "b": "2"}) == fingerprint({"b": "2", "a": "1"})
+    True
+    >>> fingerprint({"a": "1", "b": "2"}) == fingerprint({"a": "12", "b": ""})
+    False
+    """
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def write(folder: Path, arrays: Arrays, facts: Facts) -> None:
+    """Keep arrays and facts; what the folder held before is replaced at once or not at all.
+
+    Parameters
+    ----------
+    folder
+        Made if absent.
+    arrays
+        Numbers of any shape; kept little-endian and C-contiguous.
+    facts
+        JSON.
+
+    Raises
+    ------
+    DataError
+        If an array is not of numbers, or the folder cannot be written.
+    """
+    plain = {name: _plain(name, array) for name, array in arrays.items()}
+    content = f"arrays-{uuid4().hex}.bin"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            body = _write_arrays(folder / content, plain) | {"facts": dict(facts)}
+            _write_index(folder, json.dumps(body))
+            _sweep(folder, content)
+    except OSError as fault:
+        raise DataError(
+            f"the prepared reference cannot be written: {fault.strerror or fault}",
+            where=str(folder),
+            hint="the folder must be writable and the disk not full",
+        ) from fault
+
+
+def read(folder: Path, *, verify: bool = False) -> tuple[Arrays, Facts] | None:
+    """Map what was written.
+
+    Parameters
+    ----------
+    folder
+        As given to :func:`write`.
+    verify
+        Also compare the SHA-256 of the arrays, which reads all of them. The index and all sizes
+        are always checked.
+
+    Returns
+    -------
+    tuple[Arrays, Facts] | None
+        Read-only arrays that share pages with every process that maps them. None if there is
+        nothing, or if it is damaged: then the folder is set aside and a warning is logged.
+
+    Raises
+    ------
+    DataError
+        If the folder is there and may not be read.
+    """
+    index = _index(folder)
+    if index is None:
+        return None
+    try:
+        return _read(folder, index, verify)
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        if _index(folder) != index:  # written anew meanwhile
+            return read(folder, verify=verify)
+        _set_aside(folder, fault)
+        return None
+
+
+def _index(folder: Path) -> bytes | None:
+    try:
+        return (folder / _INDEX).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as fault:
+        raise DataError(f"cannot be read: {fault.strerror}", where=str(folder)) from fault
+
+
+def evict(root: Path, keep: Collection[str]) -> None:
+    """Remove every folder below ``root`` but those named; one that cannot be removed stays.
+
+    Processes that have mapped a removed file keep it until they end.
+    """
+    if not root.is_dir():
+        return
+    for entry in sorted(root.iterdir()):
+        if entry.name not in keep and entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    array = np.asarray(array)
+    if array.dtype.kind not in _KINDS:
+        raise DataError(f"array {name!r} is of {array.dtype}, not of numbers")
+    contiguous = np.ascontiguousarray(array).reshape(array.shape)
+    return contiguous.astype(array.dtype.newbyteorder("<"), copy=False)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process writes into the folder; a killed one no longer does."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write_arrays(path: Path, arrays: Arrays) -> dict[str, Any]:
+    """Write all arrays, and return what the index says of them."""
+    places: list[tuple[str, str, tuple[int, ...], int]] = []
+    digest = hashlib.sha256()
+    with path.open("xb") as handle:
+        for name, array in arrays.items():
+            places.append((name, array.dtype.str, array.shape, handle.tell()))
+            for block in (array.reshape(-1).view(np.uint8).data, _padding(array.nbytes)):
+                digest.update(block)
+                handle.write(block)
+        size = handle.tell()
+        handle.flush()
+        os.fsync(handle.fileno())
+    return {
+        "version": _VERSION,
+        "file": path.name,
+        "size": size,
+        "sha256": digest.hexdigest(),
+        "arrays": places,
+    }
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % ALIGNMENT)
+
+
+def _write_index(folder: Path, body: str) -> None:
+    """Put the index into place: the moment from which the new arrays are the ones."""
+    text = json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body})
+    temporary = folder / f"{_INDEX}.{uuid4().hex}.tmp"
+    with temporary.open("x", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    _sync_folder(folder)
+    temporary.replace(folder / _INDEX)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(folder: Path, content: str) -> None:
+    """Remove what earlier writers, finished or killed, have left."""
+    for entry in folder.iterdir():
+        if entry.name not in (content, _INDEX):
+            entry.unlink(missing_ok=True)
+
+
+def _read(folder: Path, index: bytes, verify: bool) -> tuple[Arrays, Facts]:
+    body = _body(index)
+    path = folder / Path(str(body["file"])).name
+    mapped = _mapped(path)
+    if mapped.size != body["size"]:
+        message = f"{path.name} has {mapped.size} bytes instead of {body['size']}"
+        raise ValueError(message)
+    if verify and hashlib.sha256(mapped.data).hexdigest() != body["sha256"]:
+        message = f"{path.name} has another SHA-256 than was written"
+        raise ValueError(message)
+    return dict(_views(mapped, body["arrays"])), body["facts"]
+
+
+def _body(index: bytes) -> dict[str, Any]:
+    outer = json.loads(index)
+    text = str(outer["body"])
+    if hashlib.sha256(text.encode()).hexdigest() != outer["sha256"]:
+        message = f"{_INDEX} has another SHA-256 than was written"
+        raise ValueError(message)
+    body: dict[str, Any] = json.loads(text)
+    if body["version"] != _VERSION:
+        message = f"{_INDEX} has version {body['version']} instead of {_VERSION}"
+        raise ValueError(message)
+    return body
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    if path.stat().st_size == 0:  # nothing can be mapped
+        nothing = np.zeros(0, dtype=np.uint8)
+        nothing.flags.writeable = False
+        return nothing
+    return np.memmap(path, dtype=np.uint8, mode="r")
+
+
+def _views(
+    mapped: NDArray[np.uint8], places: list[list[Any]]
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name, dtype, shape, offset in places:
+        end = offset + int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        if np.dtype(dtype).kind not in _KINDS or not 0 <= offset <= end <= mapped.size:
+            message = f"array {name!r} does not lie within the file"
+            raise ValueError(message)
+        yield name, mapped[offset:end].view(dtype).reshape(shape).view(np.ndarray)
+
+
+def _set_aside(folder: Path, fault: Exception) -> None:
+    """Rename a damaged folder, so that it can be looked at and its place is free."""
+    aside = folder.with_name(folder.name + DAMAGED)
+    _log.warning("%s is damaged (%s); it is set aside and prepared again", folder, fault)
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    except OSError as refusal:
+        _log.warning("%s cannot be set aside: %s", folder, refusal)

@@ -1,0 +1,215 @@
+"""Parquet files as they lie there: opened with care, hashed, and their footers read.
+
+In:    Listed.
+Out:   FileFacts; open files for the reading of rows.
+Never: raises for a bad file when inspecting; reads more than the event times.
+
+Column statistics in the footer are not used: asking pyarrow 26 for those of an encrypted column
+ends the whole process (an uncaught C++ exception), footers have no checksum, and reading the event
+times themselves costs less than hashing the file does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from shiftwatch.errors import DataError
+from shiftwatch.source import matching
+from shiftwatch.source.columns import kind_of, to_column
+from shiftwatch.values import FileFacts, Listed, SchemaColumn
+
+# Without threads: many failed reads with them abort the interpreter at its end.
+pa.set_cpu_count(1)
+pa.set_io_thread_count(1)
+
+SLICE_ROWS = 131_072
+"""Rows that are decoded at a time."""
+
+NO_FOOTER = "no readable footer"
+
+_HASH_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 18  # without it pyarrow holds all compressed columns of a row group at once
+_SHORTEST = 12  # magic, length of the footer, magic
+_PLAIN, _ENCRYPTED = b"PAR1", b"PARE"
+_LONGEST_TEXT = 200
+_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError)
+# What pyarrow raises for damaged files; a name that is no UTF-8 is a ValueError.
+
+
+def inspect(listed: Listed, time_column: str | None) -> FileFacts:
+    """Hash a file and read its footer and event times. A bad file is a fault, never an error.
+
+    Parameters
+    ----------
+    listed
+        The file as it was listed.
+    time_column
+        Event time: a timestamp of any unit and zone (without a zone it is UTC), or a date.
+
+    Returns
+    -------
+    FileFacts
+        ``fault`` is None for a readable file. ``incomplete`` marks one that may still be in the
+        writing: no closing footer, or other bytes than were listed.
+    """
+    facts = FileFacts(listed.uri, listed.size, listed.modified_ns, "", 0)
+    try:
+        with Path(listed.uri).open("rb") as handle:
+            before = os.fstat(handle.fileno())
+            facts = replace(facts, sha256=_sha256(handle))
+            after = os.fstat(handle.fileno())
+            if listed.size != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
+                return replace(facts, fault="changed while it was read", incomplete=True)
+            return _with_footer(facts, handle, time_column)
+    except OSError as fault:
+        return replace(facts, rows=0, fault=f"cannot be read: {one_line(fault)}")
+
+
+def file_sha256(uri: str) -> str:
+    """SHA-256 of a file's bytes, hexadecimal; OSError if it cannot be read."""
+    with Path(uri).open("rb") as handle:
+        return _sha256(handle)
+
+
+def one_line(fault: BaseException) -> str:
+    """The first line of an exception's text, without control characters, 200 characters at most."""
+    text = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+    first = next(iter(text.strip().splitlines()), "") or type(fault).__name__
+    clean = " ".join("".join(c if c.isprintable() else " " for c in first).split())
+    return clean if len(clean) <= _LONGEST_TEXT else clean[: _LONGEST_TEXT - 3] + "..."
+
+
+def _sha256(handle: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := handle.read(_HASH_BYTES):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _with_footer(facts: FileFacts, handle: IO[bytes], time_column: str | None) -> FileFacts:
+    fault = _magic_fault(handle, facts.size)
+    if fault is not None:
+        return replace(facts, fault=fault, incomplete=fault == NO_FOOTER)
+    try:
+        with _open(handle) as file:
+            facts = replace(facts, rows=count_rows(file))
+            return _with_times(facts, file, time_column) if time_column else facts
+    except MemoryError:
+        return replace(facts, rows=0, fault="claims more memory than there is")
+    except _DAMAGE as damage:
+        return replace(facts, rows=0, fault=_damage_text(damage))
+
+
+def _magic_fault(handle: IO[bytes], size: int) -> str | None:
+    if size < _SHORTEST:
+        return NO_FOOTER
+    handle.seek(-4, os.SEEK_END)
+    magic = handle.read(4)
+    if magic == _ENCRYPTED:
+        return "encrypted; shiftwatch holds no keys"
+    return None if magic == _PLAIN else NO_FOOTER
+
+
+def _damage_text(damage: BaseException) -> str:
+    text = one_line(damage)
+    return f"encrypted; {text}" if "decrypt" in text.lower() else text
+
+
+def _with_times(facts: FileFacts, file: pq.ParquetFile, time_column: str) -> FileFacts:
+    name = matching.find_names(file.schema_arrow.names, [time_column]).get(time_column)
+    if name is None:
+        return replace(facts, fault=f"no column {time_column!r}, which is to be the event time")
+    type_ = file.schema_arrow.field(name).type
+    if kind_of(type_, name, ()) != "timestamp":
+        return replace(facts, fault=f"column {time_column!r} is no timestamp but {type_}")
+    bounds = [_bounds(times) for times in event_times(file, name)]
+    present = [pair for pair in bounds if pair is not None]
+    if not present:
+        return facts
+    lows, highs = zip(*present, strict=True)
+    return replace(facts, time_min=min(lows), time_max=max(highs))
+
+
+def _bounds(times: NDArray[np.float64]) -> tuple[float, float] | None:
+    present = times[~np.isnan(times)]
+    return (float(present.min()), float(present.max())) if present.size else None
+
+
+def count_rows(file: pq.ParquetFile) -> int:
+    """Rows of all row groups; ValueError where the footer, which has no checksum, is damaged.
+
+    It says the number twice. Some writers leave the first at 0, the second is what can be read.
+    """
+    metadata = file.metadata
+    groups: list[int] = [
+        metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)
+    ]
+    rows = sum(groups)
+    if min(groups, default=0) < 0 or metadata.num_rows not in (0, rows):
+        message = f"the footer says {metadata.num_rows} rows in all and {rows} in its row groups"
+        raise ValueError(message)
+    return rows
+
+
+def event_times(file: pq.ParquetFile, name: str) -> Iterator[NDArray[np.float64]]:
+    """Unix seconds in slices of rows, NaN where null."""
+    column = SchemaColumn(name, "timestamp", "time", "")
+    for batch in file.iter_batches(SLICE_ROWS, columns=[name], use_threads=False):
+        yield to_column(pa.chunked_array([batch.column(name)]), column).values.astype(np.float64)
+
+
+def _open(
+    handle: Any, dictionaries: Sequence[str] = (), metadata: pq.FileMetaData = None
+) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        handle,
+        metadata=metadata,
+        read_dictionary=list(dictionaries),
+        page_checksum_verification=True,
+        pre_buffer=False,
+        buffer_size=_BUFFER_BYTES,
+    )
+
+
+def _hint(damage: BaseException) -> str:
+    if isinstance(damage, FileNotFoundError):
+        return "keep files until they are judged"
+    if isinstance(damage, PermissionError):
+        return "check its permissions"
+    return "write it again, under another name first, and rename it when it is whole"
+
+
+@contextmanager
+def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFile]:
+    """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries."""
+    try:
+        Path(uri).stat()  # says "no such file" in fewer words than Arrow
+        with pa.OSFile(uri, "rb") as handle:
+            first = _open(handle)
+            matching.refuse_duplicates(first.schema_arrow, uri)
+            count_rows(first)
+            texts = [
+                f.name
+                for f in first.schema_arrow
+                if f.name in categories and str(f.type) == "string"
+            ]
+            yield _open(handle, texts, first.metadata) if texts else first
+    except MemoryError:  # also Arrow's: the worker's limit, not the file's fault
+        raise
+    except _DAMAGE as damage:
+        raise DataError(
+            f"cannot be read: {_damage_text(damage)}",
+            where=uri,
+            hint=_hint(damage),
+        ) from damage

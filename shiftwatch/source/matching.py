@@ -1,0 +1,164 @@
+"""The columns of a file held against those of the reference.
+
+In:    Arrow schemas, partition folders in paths, the reference's schema.
+Out:   SchemaColumn; Match (which column is where) and findings.
+Never: reads rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from shiftwatch.errors import DataError
+from shiftwatch.source.columns import comparable, kind_of
+from shiftwatch.values import Finding, SchemaColumn
+
+TESTED = ("input", "prediction")
+"""Roles whose columns are read."""
+
+_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+def partitions(uri: str, root: str | None) -> dict[str, str | None]:
+    """Columns that ``key=value`` folders of a path add; the file's own columns go before them.
+
+    Parameters
+    ----------
+    uri
+        Path of a file.
+    root
+        Only folders below this one count; None lets every folder of the path count.
+
+    Examples
+    --------
+    >>> partitions("data/day=3/plan=a%2Fb/x.parquet", "data")
+    {'day': '3', 'plan': 'a/b'}
+    """
+    folder = PurePath(uri).parent
+    if root is not None:
+        folder = folder.relative_to(root) if folder.is_relative_to(root) else PurePath()
+    pairs = (part.split("=", 1) for part in folder.parts if "=" in part)
+    return {
+        unquote(key): None if value == _NO_PARTITION else unquote(value) for key, value in pairs
+    }
+
+
+def schema_of(
+    schema: pa.Schema,
+    categorical: Collection[str],
+    folders: Iterable[str] = (),
+    where: str = "",
+) -> tuple[SchemaColumn, ...]:
+    """Columns of an Arrow schema, and after them those of partition folders; all are inputs.
+
+    Raises
+    ------
+    DataError
+        If two columns have one name.
+    """
+    refuse_duplicates(schema, where)
+    own = [
+        SchemaColumn(f.name, kind_of(f.type, f.name, categorical), "input", str(f.type))
+        for f in schema
+    ]
+    added = [name for name in folders if name not in schema.names]
+    return (*own, *(SchemaColumn(name, "categorical", "input", "string") for name in added))
+
+
+def refuse_duplicates(schema: pa.Schema, where: str) -> None:
+    """Raise DataError naming the columns that occur twice: no one can tell which is meant."""
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise DataError(
+            "more than one column is named " + ", ".join(map(repr, twice)),
+            where=where,
+            hint="give every column a name of its own",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where the tested columns of the reference are in one file.
+
+    ``columns`` pairs a column of the reference with the name in the file.
+    """
+
+    columns: tuple[tuple[SchemaColumn, str], ...]
+    findings: tuple[Finding, ...]
+
+
+def match(types: Mapping[str, pa.DataType], schema: Sequence[SchemaColumn]) -> Match:
+    """Find the tested columns of the reference by name, else by name without regard to case.
+
+    Parameters
+    ----------
+    types
+        Arrow types by name in the file, partition folders included as strings.
+    schema
+        All columns of the reference, whatever their role.
+
+    Returns
+    -------
+    Match
+        Findings ``missing_column`` and ``changed_type`` (invalid), ``renamed_by_case`` and
+        ``extra_column`` (notes; only for names the reference does not have in any role).
+    """
+    names = find_names(types, [column.name for column in schema])
+    usable: list[tuple[SchemaColumn, str]] = []
+    findings: list[Finding] = []
+    for column in schema:
+        if column.role in TESTED:
+            found = _judged(column, names.get(column.name), types)
+            findings.extend(found)
+            if not any(finding.severity == "invalid" for finding in found):
+                usable.append((column, names[column.name]))
+    extra = [name for name in types if name not in names.values()]
+    findings.extend(
+        Finding("extra_column", name, f"column {name!r} is not in the reference", "note")
+        for name in extra
+    )
+    return Match(tuple(usable), tuple(findings))
+
+
+def find_names(present: Collection[str], wanted: Collection[str]) -> dict[str, str]:
+    """The name in the file for each wanted name that can be found without doubt.
+
+    Examples
+    --------
+    >>> find_names(["Age", "x", "X"], ["age", "x", "y"])
+    {'x': 'x', 'age': 'Age'}
+    """
+    exact = {name: name for name in wanted if name in present}
+    left = [name for name in present if name not in exact]
+    sought = Counter(name.casefold() for name in wanted if name not in exact)
+    offered = Counter(name.casefold() for name in left)
+    by_case = {name.casefold(): name for name in left}
+    for name in wanted:
+        folded = name.casefold()
+        if name not in exact and sought[folded] == 1 and offered[folded] == 1:
+            exact[name] = by_case[folded]
+    return exact
+
+
+def _judged(
+    column: SchemaColumn, found: str | None, types: Mapping[str, pa.DataType]
+) -> list[Finding]:
+    if found is None:
+        return [Finding("missing_column", column.name, f"no column {column.name!r}", "invalid")]
+    if not comparable(types[found], column):
+        return [changed_type(column, f"{column.type} in the reference, {types[found]} here")]
+    if found != column.name:
+        text = f"column {column.name!r} is read from {found!r}"
+        return [Finding("renamed_by_case", column.name, text, "note")]
+    return []
+
+
+def changed_type(column: SchemaColumn, what: str) -> Finding:
+    """The finding for a column whose values cannot be compared."""
+    return Finding("changed_type", column.name, f"column {column.name!r} is {what}", "invalid")

@@ -1,0 +1,255 @@
+"""Which rows make which batch: pure arithmetic over file facts.
+
+In:    facts of files in accepted order, window settings, how far judging has come.
+Out:   batches that are due, in the order to judge them; the cursor after each.
+Never: opens a file; reads a clock; imports numpy or pyarrow.
+
+The caller keeps the accepted order: a file that arrives later stands later, whatever its event
+time, so rows that were counted once are never counted again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from shiftwatch.settings import ByRows, ByTime, WindowSettings
+from shiftwatch.values import Batch, FileFacts, Piece
+
+MAX_WINDOWS_PER_FILE = 10_000
+"""Time windows one file may span. Beyond, one of its event times is wrong (1970, or 2262)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far judging has come.
+
+    ``judged`` holds batch ids. ``rows_done`` counts rows over the good files in accepted order.
+    ``time_done`` is the end of the last judged time window in unix seconds, None before the first.
+    """
+
+    judged: frozenset[str] = frozenset()
+    rows_done: int = 0
+    time_done: float | None = None
+
+
+def order(facts: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
+    """Sort newly found files: by event time where there is one, else by path.
+
+    Files without event times come after those with one.
+    """
+    return tuple(sorted(facts, key=_rank))
+
+
+def _rank(facts: FileFacts) -> tuple[bool, float, str]:
+    return facts.time_min is None, facts.time_min or 0.0, facts.uri
+
+
+def batch_id(pieces: Sequence[Piece]) -> str:
+    """First 16 hex digits of the SHA-256 over the pieces' bytes and cuts.
+
+    The name of a file does not matter, except for what it adds to the bytes: ``key=value`` folders
+    are columns. A file whose bytes could not be read is known by its path and size.
+
+    Examples
+    --------
+    >>> here, there = Piece("a/x.parquet", 9, "ab", 0, 5), Piece("b/y.parquet", 9, "ab", 0, 5)
+    >>> batch_id([here]) == batch_id([there])
+    True
+    """
+    canonical = [
+        [
+            piece.sha256 or piece.uri,
+            piece.size,
+            piece.first_row,
+            piece.rows,
+            piece.time_from,
+            piece.time_to,
+            [part for part in piece.uri.split("/")[:-1] if "=" in part],
+        ]
+        for piece in pieces
+    ]
+    text = json.dumps(canonical, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plan(files: Sequence[FileFacts], window: WindowSettings, cursor: Cursor) -> tuple[Batch, ...]:
+    """Batches that are due.
+
+    Parameters
+    ----------
+    files
+        All accepted files of a model that may still matter, in accepted order. With row windows
+        these are all that were ever accepted, as ``cursor.rows_done`` counts from the first.
+    window
+        What makes a batch: a file, a number of consecutive rows (a batch may span files; the
+        incomplete tail waits), or an interval of event time.
+    cursor
+        How far judging has come.
+
+    Returns
+    -------
+    tuple[Batch, ...]
+        In the order in which they are to be judged; no id occurs twice, none was judged. Of files
+        with the same bytes the first counts; reporting the others is the caller's. A file with a
+        fault is a batch of its own with ``fault`` set. A time window is due when it is closed: its
+        end is not after the start of the window that holds the latest event time of all files.
+        ``rows`` of a time window is the sum over the files that overlap it, an upper bound;
+        windows no file overlaps make no batch.
+    """
+    distinct = _distinct(files)
+    if isinstance(window.by, ByRows):
+        good, faulty = _sorted_out(distinct, None)
+        due = [*map(_faulty_batch, faulty), *_by_rows(good, window.by.rows, cursor.rows_done)]
+    elif isinstance(window.by, ByTime):
+        good, faulty = _sorted_out(distinct, window.by.seconds)
+        grid = _Grid(window.by.seconds)
+        due = [*map(_faulty_batch, faulty), *_by_time(good, grid, cursor.time_done)]
+    else:
+        due = [_file_batch(each) for each in distinct]
+    return tuple(each for each in due if each.id not in cursor.judged)
+
+
+def advance(cursor: Cursor, batch: Batch) -> Cursor:
+    """The cursor after a batch was judged."""
+    judged = cursor.judged | {batch.id}
+    if batch.fault is not None:
+        return replace(cursor, judged=judged)
+    if batch.pieces[0].time_to is not None:
+        return replace(cursor, judged=judged, time_done=batch.pieces[0].time_to)
+    return replace(cursor, judged=judged, rows_done=cursor.rows_done + batch.rows)
+
+
+def late_rows(facts: FileFacts, time_done: float | None) -> bool:
+    """Whether a file has rows of a time window that was judged already; those are not judged.
+
+    Examples
+    --------
+    >>> late_rows(FileFacts("a.parquet", 9, 1, "ab", 5, time_min=3599.0, time_max=3601.0), 3600.0)
+    True
+    """
+    return time_done is not None and facts.time_min is not None and facts.time_min < time_done
+
+
+def _distinct(files: Iterable[FileFacts]) -> list[FileFacts]:
+    first: dict[str, FileFacts] = {}
+    for facts in files:
+        first.setdefault(batch_id([_piece(facts)]), facts)
+    return list(first.values())
+
+
+def _sorted_out(
+    files: Iterable[FileFacts], length: float | None
+) -> tuple[list[FileFacts], list[FileFacts]]:
+    """Good files and faulty ones; with a window length, rows that no window can hold are a fault."""
+    good: list[FileFacts] = []
+    faulty: list[FileFacts] = []
+    for facts in files:
+        fault = facts.fault or (None if length is None else _time_fault(facts, length))
+        (good if fault is None else faulty).append(replace(facts, fault=fault))
+    return good, faulty
+
+
+def _time_fault(facts: FileFacts, length: float) -> str | None:
+    if facts.rows == 0:
+        return None
+    if facts.time_min is None or facts.time_max is None:
+        return "no row has an event time, so none belongs to a time window"
+    if facts.time_max - facts.time_min > MAX_WINDOWS_PER_FILE * length:
+        days = (facts.time_max - facts.time_min) / 86400
+        return f"event times span {days:.0f} days, more than {MAX_WINDOWS_PER_FILE} time windows"
+    return None
+
+
+def _batch(
+    pieces: Sequence[Piece],
+    start: float | None,
+    end: float | None,
+    fault: str | None = None,
+) -> Batch:
+    rows = sum(piece.rows for piece in pieces)
+    return Batch(batch_id(pieces), tuple(pieces), rows, start, end, fault)
+
+
+def _piece(facts: FileFacts, first_row: int = 0, rows: int | None = None) -> Piece:
+    rows = facts.rows if rows is None else rows
+    return Piece(facts.uri, facts.size, facts.sha256, first_row, rows)
+
+
+def _file_batch(facts: FileFacts) -> Batch:
+    return _batch([_piece(facts)], facts.time_min, facts.time_max, facts.fault)
+
+
+def _faulty_batch(facts: FileFacts) -> Batch:
+    return _file_batch(replace(facts, rows=0))
+
+
+def _by_rows(good: Sequence[FileFacts], rows: int, done: int) -> Iterator[Batch]:
+    """Batches of exactly ``rows`` rows from row ``done`` on, counted over the files in order."""
+    pieces: list[Piece] = []
+    parts: list[FileFacts] = []
+    held = 0
+    for facts in good:
+        first = min(done, facts.rows)
+        done -= first
+        while first < facts.rows:
+            taken = min(rows - held, facts.rows - first)
+            pieces.append(_piece(facts, first, taken))
+            parts.append(facts)
+            held += taken
+            first += taken
+            if held == rows:
+                yield _batch(pieces, *_span(parts))
+                pieces, parts, held = [], [], 0
+
+
+def _span(parts: Sequence[FileFacts]) -> tuple[float | None, float | None]:
+    starts = [facts.time_min for facts in parts if facts.time_min is not None]
+    ends = [facts.time_max for facts in parts if facts.time_max is not None]
+    return min(starts, default=None), max(ends, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Windows [k * length, (k + 1) * length) of unix seconds.
+
+    Both edges of a neighbouring pair are the same float, so no rounding opens a gap.
+    """
+
+    length: float
+
+    def edge(self, index: int) -> float:
+        return index * self.length
+
+    def index(self, time: float) -> int:
+        """The window that holds a time, by the edges themselves and not by a rounded quotient."""
+        guess = math.floor(time / self.length)
+        if self.edge(guess) > time:
+            return guess - 1
+        return guess + 1 if self.edge(guess + 1) <= time else guess
+
+
+def _by_time(good: Sequence[FileFacts], grid: _Grid, done: float | None) -> Iterator[Batch]:
+    """Closed windows that some file overlaps and that end after ``done``."""
+    timed = [(f, f.time_min, f.time_max) for f in good if f.time_min is not None]
+    spans = [(f, grid.index(low), grid.index(high)) for f, low, high in timed if high is not None]
+    open_window = max((last for _, _, last in spans), default=0)
+    overlapping: dict[int, list[FileFacts]] = {}
+    for facts, first, last in spans:
+        for index in range(first, min(last + 1, open_window)):
+            overlapping.setdefault(index, []).append(facts)
+    for index in sorted(overlapping):
+        if done is None or grid.edge(index + 1) > done:
+            yield _time_batch(overlapping[index], grid, index, done)
+
+
+def _time_batch(files: Sequence[FileFacts], grid: _Grid, index: int, done: float | None) -> Batch:
+    # A window that was begun under another length starts where judging stopped.
+    start = grid.edge(index) if done is None else max(grid.edge(index), done)
+    end = grid.edge(index + 1)
+    return _batch(
+        [replace(_piece(facts), time_from=start, time_to=end) for facts in files], start, end
+    )
