@@ -1,0 +1,15 @@
+"""The history: one SQLite file that survives a kill at any moment.
+
+In:    files accepted, runs judged, the decision state after each; questions about the past.
+Out:   the same again, also after a crash; StoreError with a hint where that cannot be.
+Never: judges; reads a clock of its own; replaces a damaged file; leaves half a batch.
+
+One door to ``sqlite3``. ``history`` is the face; ``sqlite`` opens, locks and checks the file;
+``migrations`` lays the tables; ``writing``, ``reading`` and ``retention`` hold the statements.
+"""
+
+from shiftwatch.store.history import Store
+from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
+from shiftwatch.store.sqlite import set_aside
+
+__all__ = ["AcceptedFile", "Flip", "RunRow", "Store", "TimelinePoint", "set_aside"]

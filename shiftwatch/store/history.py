@@ -1,0 +1,283 @@
+"""The face of the history: what the monitor, the web pages and the commands call.
+
+In:    a path and a clock; files, runs, questions.
+Out:   answers; a commit that is whole and on the disk when it returns.
+Never: is opened for writing twice; lets a reader wait for the writer or the writer for a reader.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from shiftwatch.document import from_document, to_document
+from shiftwatch.errors import StoreError
+from shiftwatch.store import migrations, reading, retention, sqlite, writing
+from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
+from shiftwatch.values import FileFacts, Listed, Run
+
+
+class Store:
+    """A history that is open.
+
+    Made by :meth:`open` (the daemon: one at a time, reads and writes) or :meth:`read` (anybody,
+    also beside a running daemon). Methods may be called from any thread. Every method raises
+    :class:`StoreError` with the message of SQLite and a hint where the disk or the file fails;
+    what was stored before is then unharmed, nothing of the failed call is stored, and the store
+    stays usable.
+
+    Examples
+    --------
+    >>> import tempfile, time
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with folder as name, Store.open(f"{name}/history.db", clock=time.time) as store:
+    ...     store.state("churn") is None, store.runs("churn")
+    (True, ())
+    """
+
+    def __init__(
+        self, path: Path, clock: Callable[[], float], writer: sqlite3.Connection | None, held: int
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._writer = writer
+        self._held = held
+        self._write_lock = threading.Lock()
+        self._readers = sqlite.Readers(path)
+
+    @classmethod
+    def open(cls, path: str, *, clock: Callable[[], float]) -> Self:
+        """Open for writing, after a check of every page and any migration that is due.
+
+        The folder and the file are made if they are missing. ``clock`` gives unix seconds UTC.
+
+        Raises
+        ------
+        StoreError
+            If another process has it open (named), the file is damaged or another program's, it
+            was written by a newer release, or the folder cannot be written.
+        """
+        there = Path(path).resolve()
+        _make_folder(there.parent)
+        held = sqlite.lock(there)
+        try:
+            with sqlite.worded(there):
+                return cls(there, clock, _open_writer(there), held)
+        except BaseException:
+            os.close(held)
+            raise
+
+    @classmethod
+    def read(cls, path: str) -> Self:
+        """Open for questions only; takes no lock and changes nothing.
+
+        Raises
+        ------
+        StoreError
+            If there is no history, it is damaged or another program's, or its version is not
+            the one this release reads.
+        """
+        there = Path(path).resolve()
+        if not there.is_file():
+            raise StoreError("there is no history yet", where=str(there), hint="check `store:`")
+        store = cls(there, _no_clock, None, -1)
+        with store._reading() as connection:
+            version = _version(connection, there)
+        if version < len(migrations.MIGRATIONS):
+            hint = "start `shiftwatch run` once, which brings it up to date"
+            raise StoreError(f"its version is {version}, too old", where=str(there), hint=hint)
+        return store
+
+    def close(self) -> None:
+        """Close every connection and give up the lock; closing twice is harmless."""
+        self._readers.close()
+        with self._write_lock, sqlite.worded(self._path):
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+                os.close(self._held)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def path(self) -> str:
+        """The file, with links resolved."""
+        return str(self._path)
+
+    # --- files -----------------------------------------------------------------------------
+
+    def accept_files(self, model: str, facts: Sequence[FileFacts]) -> tuple[AcceptedFile, ...]:
+        """Append files in this order, all or none; one answer for each.
+
+        Where the newest content of a uri is the same but for size and times, its row is updated
+        and its old ``seq`` answered; changed content is a new row. Bytes accepted before under
+        another uri are marked ``duplicate_of`` it, unless the file was faulty or incomplete.
+        """
+        now = self._clock()
+        with self._writing() as connection:
+            return tuple(writing.accept_file(connection, model, file, now) for file in facts)
+
+    def known_files(self, model: str) -> Mapping[str, Listed]:
+        """By uri, the newest accepted listing: what is equal to it has not changed."""
+        with self._reading() as connection:
+            return reading.known_files(connection, model)
+
+    def accepted_files(self, model: str, after_seq: int = 0) -> tuple[AcceptedFile, ...]:
+        """Files accepted after this number, in order, with duplicates and replaced contents."""
+        with self._reading() as connection:
+            return reading.accepted_files(connection, model, after_seq)
+
+    # --- runs ------------------------------------------------------------------------------
+
+    def commit(self, run: Run, *, state: str, cursor: str, now: float) -> None:
+        """Store a run with the decision state and the cursor after it, in one transaction.
+
+        On return all of it is on the disk. An alarm that differs from the last one known of its
+        scope is noted as a flip at ``now`` (unix seconds UTC).
+
+        Raises
+        ------
+        StoreError
+            If the batch was judged before, or the disk refuses; nothing is changed then.
+        DataError
+            If the run cannot be written as JSON.
+        """
+        packed = reading.pack(to_document(run))
+        with self._writing() as connection:
+            writing.note_judged(connection, run, now)
+            flipped = writing.note_flips(connection, run, now)
+            writing.insert_run(connection, run, flipped=flipped, document=packed)
+            writing.put_state(connection, run, state=state, cursor=cursor, now=now)
+
+    def state(self, model: str) -> tuple[str, str] | None:
+        """Decision state and cursor of the newest commit; None before the first."""
+        with self._reading() as connection:
+            return reading.state(connection, model)
+
+    def has_run(self, model: str, batch_id: str) -> bool:
+        """Whether the batch was judged, also where retention has dropped its run."""
+        with self._reading() as connection:
+            return reading.is_judged(connection, model, batch_id)
+
+    def judged_ids(self, model: str) -> frozenset[str]:
+        """Ids of the batches judged, but for those whose files went long ago."""
+        with self._reading() as connection:
+            return reading.judged_ids(connection, model)
+
+    def runs(
+        self, model: str, *, limit: int = 50, before: int | None = None, verdict: str | None = None
+    ) -> tuple[RunRow, ...]:
+        """Runs, the newest first; the next page is ``before`` the last ``seq`` of this one."""
+        with self._reading() as connection:
+            return reading.runs(connection, model, limit, before, verdict)
+
+    def document(self, model: str, batch_id: str | None = None) -> dict[str, Any] | None:
+        """The JSON document of a batch, of the newest if none is named; None if unknown."""
+        with self._reading() as connection:
+            return reading.document(connection, model, batch_id)
+
+    def run(self, model: str, batch_id: str | None = None) -> Run | None:
+        """The run of a batch, the newest if none is named; None if unknown."""
+        document = self.document(model, batch_id)
+        return None if document is None else from_document(document)
+
+    def last_runs(self, models: Iterable[str]) -> Mapping[str, Run]:
+        """The newest run of each of these models that has one."""
+        found = {model: self.run(model) for model in models}
+        return {model: run for model, run in found.items() if run is not None}
+
+    def flips(self, model: str, limit: int = 50) -> tuple[Flip, ...]:
+        """Alarms that rose or cleared, the newest first."""
+        with self._reading() as connection:
+            return reading.flips(connection, model, limit)
+
+    def timeline(self, model: str, limit: int = 200) -> tuple[TimelinePoint, ...]:
+        """The newest runs in the order they were committed, without their documents."""
+        with self._reading() as connection:
+            return reading.timeline(connection, model, limit)
+
+    def forget(self, keep_days: float, present: Mapping[str, Collection[str]], now: float) -> int:
+        """Delete what is older than ``keep_days``; the number of runs deleted.
+
+        Kept twice as long: runs with verdict shift, error or invalid_data or on which an alarm
+        changed, and the flips. Kept always: the newest run of a model, and what is known of
+        files that are in ``present`` (uris by model) or of a model that is not in it.
+        """
+        with self._writing() as connection:
+            return retention.forget(connection, keep_days, present, now)
+
+    # --- doors -----------------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with sqlite.worded(self._path), self._readers.lend() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._write_lock:
+            if self._writer is None:
+                raise StoreError("the history is not open for writing", where=self.path)
+            with sqlite.worded(self._path), sqlite.transaction(self._writer):
+                yield self._writer
+
+
+def _no_clock() -> float:
+    raise StoreError("the history is not open for writing")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise StoreError(
+            f"cannot make the folder: {fault.strerror}",
+            where=str(folder),
+            hint="set `store: {path: ...}` to a folder this user may write in",
+        ) from fault
+
+
+def _open_writer(path: Path) -> sqlite3.Connection:
+    connection = sqlite.connect_writer(path)
+    try:
+        version = _version(connection, path)
+        sqlite.check_sound(connection, path)
+        sqlite.write_ahead(connection, path)
+        migrations.migrate(connection, version)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """How many migrations the file has; refuses files of others and of the future."""
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if owner != migrations.APPLICATION_ID and (tables or owner):
+        hint = "set `store: {path: ...}` to a file of its own"
+        raise StoreError("is a database of another program", where=str(path), hint=hint)
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    newest = len(migrations.MIGRATIONS)
+    if version > newest:
+        raise StoreError(
+            f"its version is {version}, written by a newer release; this one knows {newest}",
+            where=str(path),
+            hint="run the newer release again, or give this one another `store: {path: ...}`",
+        )
+    return version

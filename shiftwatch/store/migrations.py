@@ -1,0 +1,109 @@
+"""The tables, and how a file of an older release gets them.
+
+In:    an open connection to a history of any earlier version, or to an empty file.
+Out:   the same file at the newest version, each step in one transaction with its number.
+Never: changes a step that was released; goes back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from shiftwatch.store.sqlite import transaction
+
+APPLICATION_ID = 0x73777463
+"""Marks a SQLite file as ours ("swtc"), so that no other program's file is taken over."""
+
+_FIRST_TABLES = (
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    # AUTOINCREMENT: a number is never used again, so a cursor stays true after retention.
+    """CREATE TABLE files (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        model TEXT NOT NULL,
+        uri TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        time_min REAL,
+        time_max REAL,
+        fault TEXT,
+        incomplete INTEGER NOT NULL,
+        duplicate_of TEXT,
+        accepted_at REAL NOT NULL
+    )""",
+    "CREATE INDEX files_by_uri ON files (model, uri, seq)",
+    "CREATE INDEX files_by_content ON files (model, sha256, seq)",
+    # What was judged outlives its run: forgetting it would judge a file twice.
+    """CREATE TABLE judged (
+        model TEXT NOT NULL,
+        batch_id TEXT NOT NULL,
+        last_uri TEXT NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (model, batch_id)
+    ) WITHOUT ROWID""",
+    # The document is last, so that listings do not walk over its pages.
+    """CREATE TABLE runs (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        model TEXT NOT NULL,
+        batch_id TEXT NOT NULL,
+        uri TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        alarm INTEGER NOT NULL,
+        flipped INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        judged_at REAL NOT NULL,
+        event_time_start REAL,
+        event_time_end REAL,
+        evidence TEXT NOT NULL,
+        document BLOB NOT NULL,
+        UNIQUE (model, batch_id)
+    )""",
+    "CREATE INDEX runs_by_model ON runs (model, seq)",
+    "CREATE INDEX runs_by_verdict ON runs (model, verdict, seq)",
+    """CREATE TABLE states (
+        model TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        cursor TEXT NOT NULL,
+        batch_id TEXT NOT NULL,
+        at REAL NOT NULL
+    ) WITHOUT ROWID""",
+    # The last known alarm of each scope: a run without decisions (an error) does not clear it.
+    """CREATE TABLE alarms (
+        model TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        alarm INTEGER NOT NULL,
+        PRIMARY KEY (model, scope)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE flips (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        model TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        from_alarm INTEGER NOT NULL,
+        to_alarm INTEGER NOT NULL,
+        at REAL NOT NULL,
+        batch_id TEXT NOT NULL
+    )""",
+    "CREATE INDEX flips_by_model ON flips (model, seq)",
+)
+
+
+def lay_first_tables(connection: sqlite3.Connection) -> None:
+    """Version 1: files, judged, runs, states, alarms, flips."""
+    for statement in _FIRST_TABLES:
+        connection.execute(statement)
+
+
+Migration = Callable[[sqlite3.Connection], None]
+
+MIGRATIONS: tuple[Migration, ...] = (lay_first_tables,)
+"""In order; the version of a file is how many of them it has."""
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Take the steps that a file of this version lacks, each with its number or not at all."""
+    for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+        with transaction(connection):
+            step(connection)
+            connection.execute(f"PRAGMA user_version = {number}")

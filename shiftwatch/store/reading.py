@@ -1,0 +1,179 @@
+"""The questions the history answers, each one statement, so that each sees one moment.
+
+In:    a connection, a model, how many.
+Out:   values; nothing is kept open.
+Never: writes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from shiftwatch.document import dumps
+from shiftwatch.errors import StoreError
+from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
+from shiftwatch.store.sqlite import loaded_text
+from shiftwatch.values import FileFacts, Listed
+
+_FILES = (
+    "SELECT seq, uri, size, modified_ns, sha256, rows, time_min, time_max, fault, incomplete,"
+    " duplicate_of FROM files"
+)
+_RUNS = (
+    "SELECT seq, model, batch_id, uri, verdict, alarm, rows, judged_at, event_time_start,"
+    " event_time_end FROM runs"
+)
+
+
+def pack(document: dict[str, Any]) -> bytes:
+    """The canonical text, compressed."""
+    return zlib.compress(dumps(document).encode("ascii"))
+
+
+def unpack(packed: bytes, batch_id: str) -> dict[str, Any]:
+    """The document again.
+
+    Raises
+    ------
+    StoreError
+        If the bytes are not what :func:`pack` made.
+    """
+    try:
+        document: dict[str, Any] = json.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError) as fault:
+        raise StoreError(
+            f"the stored document cannot be read: {fault}", where=f"batch {batch_id}"
+        ) from fault
+    return document
+
+
+def known_files(connection: sqlite3.Connection, model: str) -> dict[str, Listed]:
+    """The newest listing of each uri."""
+    # With a single max() SQLite takes the other columns from the row that holds it.
+    rows = connection.execute(
+        "SELECT uri, size, modified_ns, max(seq) FROM files WHERE model = ? GROUP BY uri",
+        (model,),
+    )
+    listed = (Listed(loaded_text(uri), size, modified_ns) for uri, size, modified_ns, _ in rows)
+    return {file.uri: file for file in listed}
+
+
+def newest_file(
+    connection: sqlite3.Connection, model: str, uri: str | bytes | None
+) -> AcceptedFile | None:
+    """The last accepted content of a uri."""
+    row = connection.execute(
+        f"{_FILES} WHERE model = ? AND uri = ? ORDER BY seq DESC LIMIT 1", (model, uri)
+    ).fetchone()
+    return None if row is None else _file(row)
+
+
+def accepted_files(
+    connection: sqlite3.Connection, model: str, after_seq: int
+) -> tuple[AcceptedFile, ...]:
+    """Files in the order of acceptance, copies and replaced contents among them."""
+    rows = connection.execute(
+        f"{_FILES} WHERE model = ? AND seq > ? ORDER BY seq", (model, after_seq)
+    )
+    return tuple(_file(row) for row in rows)
+
+
+def _file(row: Sequence[Any]) -> AcceptedFile:
+    seq, uri, size, modified_ns, sha256, rows, time_min, time_max, fault, incomplete, copied = row
+    facts = FileFacts(
+        uri=loaded_text(uri),
+        size=size,
+        modified_ns=modified_ns,
+        sha256=sha256,
+        rows=rows,
+        time_min=time_min,
+        time_max=time_max,
+        fault=None if fault is None else loaded_text(fault),
+        incomplete=bool(incomplete),
+    )
+    return AcceptedFile(seq, facts, None if copied is None else loaded_text(copied))
+
+
+def is_judged(connection: sqlite3.Connection, model: str, batch_id: str) -> bool:
+    """Whether the batch was judged, also if retention has dropped its run."""
+    question = "SELECT 1 FROM judged WHERE model = ? AND batch_id = ?"
+    return connection.execute(question, (model, batch_id)).fetchone() is not None
+
+
+def judged_ids(connection: sqlite3.Connection, model: str) -> frozenset[str]:
+    """Every batch that was judged and may still be there."""
+    rows = connection.execute("SELECT batch_id FROM judged WHERE model = ?", (model,))
+    return frozenset(batch_id for (batch_id,) in rows)
+
+
+def state(connection: sqlite3.Connection, model: str) -> tuple[str, str] | None:
+    """Decision state and cursor after the newest batch."""
+    question = "SELECT state, cursor FROM states WHERE model = ?"
+    row: tuple[str, str] | None = connection.execute(question, (model,)).fetchone()
+    return row
+
+
+def runs(
+    connection: sqlite3.Connection, model: str, limit: int, before: int | None, verdict: str | None
+) -> tuple[RunRow, ...]:
+    """Runs, the newest first, from below ``before``."""
+    conditions, values = ["model = ?"], list[object]([model])
+    if verdict is not None:
+        conditions.append("verdict = ?")
+        values.append(verdict)
+    if before is not None:
+        conditions.append("seq < ?")
+        values.append(before)
+    rows = connection.execute(
+        f"{_RUNS} WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?",
+        (*values, max(0, limit)),
+    )
+    return tuple(_run_row(row) for row in rows)
+
+
+def _run_row(row: Sequence[Any]) -> RunRow:
+    seq, model, batch_id, uri, verdict, alarm, *others = row
+    return RunRow(seq, model, batch_id, loaded_text(uri), verdict, bool(alarm), *others)
+
+
+def document(
+    connection: sqlite3.Connection, model: str, batch_id: str | None
+) -> dict[str, Any] | None:
+    """The document of a batch; of the newest if none is named; None if there is none."""
+    question = "SELECT batch_id, document FROM runs WHERE model = ?"
+    if batch_id is None:
+        found = connection.execute(f"{question} ORDER BY seq DESC LIMIT 1", (model,))
+    else:
+        found = connection.execute(f"{question} AND batch_id = ?", (model, batch_id))
+    row = found.fetchone()
+    return None if row is None else unpack(row[1], row[0])
+
+
+def flips(connection: sqlite3.Connection, model: str, limit: int) -> tuple[Flip, ...]:
+    """Alarms that rose or cleared, the newest first."""
+    rows = connection.execute(
+        "SELECT model, scope, from_alarm, to_alarm, at, batch_id FROM flips"
+        " WHERE model = ? ORDER BY seq DESC LIMIT ?",
+        (model, max(0, limit)),
+    )
+    return tuple(
+        Flip(name, scope, bool(before), bool(after), at, batch_id)
+        for name, scope, before, after, at, batch_id in rows
+    )
+
+
+def timeline(connection: sqlite3.Connection, model: str, limit: int) -> tuple[TimelinePoint, ...]:
+    """The newest runs, the oldest of them first."""
+    rows = connection.execute(
+        "SELECT seq, batch_id, judged_at, verdict, alarm, evidence FROM runs"
+        " WHERE model = ? ORDER BY seq DESC LIMIT ?",
+        (model, max(0, limit)),
+    ).fetchall()
+    return tuple(
+        TimelinePoint(seq, batch_id, judged_at, verdict, bool(alarm), json.loads(evidence))
+        for seq, batch_id, judged_at, verdict, alarm, evidence in reversed(rows)
+    )

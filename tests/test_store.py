@@ -1,0 +1,871 @@
+"""The history: nothing acknowledged is lost, nothing is stored twice, nothing is half there."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from shiftwatch.document import to_document
+from shiftwatch.errors import StoreError
+from shiftwatch.store import AcceptedFile, Flip, Store, migrations, set_aside
+from shiftwatch.values import (
+    Batch,
+    Decision,
+    Evidence,
+    FileFacts,
+    Listed,
+    Piece,
+    Run,
+    Scope,
+    TwoSampleResult,
+    Verdict,
+)
+
+DAY = 86_400.0
+START = 1_767_225_600.0
+
+
+def a_file(uri: str, content: str = "", **changes: Any) -> FileFacts:
+    facts = FileFacts(uri, 100, 1, f"sha of {content or uri}", 50, START, START + 60)
+    return replace(facts, **changes)
+
+
+def a_run(
+    batch_id: str,
+    *,
+    verdict: Verdict = "no_shift",
+    at: float = START,
+    alarms: Sequence[tuple[Scope, bool]] = (("input", False),),
+    model: str = "churn",
+) -> Run:
+    pieces = (Piece(f"{batch_id}.parquet", 100, f"sha of {batch_id}", 0, 50),)
+    decisions = tuple(
+        Decision(scope, alarm, False, False, Evidence(1.5 if alarm else 0.25), 0.3, 0.001)
+        for scope, alarm in alarms
+    )
+    result = TwoSampleResult("ks", "age", "input", 0.1, 0.3, 0.1, 0.05, 0.15, 900, 50)
+    batch = Batch(batch_id, pieces, 50, at - 60, at)
+    return Run(model, batch, verdict, at, ("a reason",), decisions, (result,))
+
+
+def commit(store: Store, *runs: Run) -> None:
+    for run in runs:
+        name = run.batch.id
+        store.commit(run, state=f"state {name}", cursor=f"cursor {name}", now=run.judged_at)
+
+
+def ids(store: Store, model: str = "churn", **options: Any) -> list[str]:
+    return [row.batch_id for row in store.runs(model, **options)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "history.db")
+
+
+@pytest.fixture
+def store(path: str) -> Iterator[Store]:
+    with Store.open(path, clock=lambda: START) as opened:
+        yield opened
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def test_a_run_comes_back_as_it_was_also_after_reopening(path: str) -> None:
+    run = a_run("b1", verdict="shift", alarms=[("input", True)])
+    with Store.open(path, clock=lambda: START) as store:
+        commit(store, run)
+        assert store.run("churn", "b1") == run
+    with Store.open(path, clock=lambda: START) as store:
+        assert store.run("churn") == run
+        assert store.document("churn", "b1") == to_document(run)
+        assert store.state("churn") == ("state b1", "cursor b1")
+        assert store.path == path
+
+
+def test_the_listing_shows_the_newest_first_without_documents(store: Store) -> None:
+    commit(store, a_run("b1"), a_run("b2", verdict="shift", alarms=[("input", True)]))
+    newest, oldest = store.runs("churn")
+    assert (newest.batch_id, newest.verdict, newest.alarm) == ("b2", "shift", True)
+    assert (oldest.batch_id, oldest.verdict, oldest.alarm) == ("b1", "no_shift", False)
+    assert (oldest.uri, oldest.rows, oldest.judged_at) == ("b1.parquet", 50, START)
+    assert (oldest.event_time_start, oldest.event_time_end) == (START - 60, START)
+    assert newest.seq > oldest.seq
+
+
+def test_paging_walks_over_every_run_once(store: Store) -> None:
+    names = [f"b{number:03}" for number in range(25)]
+    commit(store, *(a_run(name) for name in names))
+    commit(store, a_run("other", model="fraud"))
+    seen: list[str] = []
+    before: int | None = None
+    while (page := store.runs("churn", limit=7, before=before)) and len(seen) < 99:
+        seen += [row.batch_id for row in page]
+        before = page[-1].seq
+    assert seen == names[::-1]
+    assert store.runs("churn", limit=0) == ()
+    assert store.runs("churn", limit=-1) == ()
+
+
+def test_a_listing_can_be_of_one_verdict(store: Store) -> None:
+    verdicts: list[Verdict] = ["shift", "no_shift", "error", "shift", "invalid_data"]
+    commit(store, *(a_run(f"b{n}", verdict=verdict) for n, verdict in enumerate(verdicts)))
+    assert ids(store, verdict="shift") == ["b3", "b0"]
+    assert ids(store, verdict="shift", limit=1) == ["b3"]
+    assert ids(store, verdict="error") == ["b2"]
+
+
+def test_unknown_models_and_batches_have_nothing(store: Store) -> None:
+    commit(store, a_run("b1"))
+    assert store.run("fraud") is None
+    assert store.document("churn", "b9") is None
+    assert store.state("fraud") is None
+    assert not store.has_run("churn", "b9")
+    assert store.judged_ids("fraud") == frozenset()
+    assert store.last_runs(["churn", "fraud"]) == {"churn": a_run("b1")}
+
+
+def test_a_batch_is_judged_once_and_the_second_commit_changes_nothing(store: Store) -> None:
+    commit(store, a_run("b1"), a_run("b2"))
+    again = a_run("b1", verdict="shift", alarms=[("input", True)])
+    with pytest.raises(StoreError, match="batch b1 of churn: already judged"):
+        store.commit(again, state="other", cursor="other", now=START)
+    assert store.run("churn", "b1") == a_run("b1")
+    assert store.state("churn") == ("state b2", "cursor b2")
+    assert store.flips("churn") == ()
+    assert store.judged_ids("churn") == {"b1", "b2"}
+    commit(store, a_run("b3"))
+    assert ids(store) == ["b3", "b2", "b1"]
+
+
+def test_two_models_may_judge_the_same_batch(store: Store) -> None:
+    commit(store, a_run("b1"), a_run("b1", model="fraud"))
+    assert ids(store) == ids(store, "fraud") == ["b1"]
+
+
+def test_an_alarm_that_changes_is_noted_once(store: Store) -> None:
+    commit(
+        store,
+        a_run("b1", alarms=[("input", False), ("prediction", False)]),
+        a_run("b2", alarms=[("input", True), ("prediction", False)], at=START + 1),
+        a_run("b3", alarms=[("input", True), ("prediction", True)], at=START + 2),
+        a_run("b4", alarms=[], verdict="error", at=START + 3),
+        a_run("b5", alarms=[("input", False), ("prediction", True)], at=START + 4),
+    )
+    assert store.flips("churn") == (
+        Flip("churn", "input", True, False, START + 4, "b5"),
+        Flip("churn", "prediction", False, True, START + 2, "b3"),
+        Flip("churn", "input", False, True, START + 1, "b2"),
+    )
+    assert store.flips("churn", limit=1)[0].batch_id == "b5"
+    assert store.flips("fraud") == ()
+
+
+def test_the_timeline_runs_forward_with_the_evidence_of_each_scope(store: Store) -> None:
+    commit(store, a_run("b1", alarms=[]), a_run("b2"), a_run("b3", alarms=[("schema", True)]))
+    points = store.timeline("churn", limit=2)
+    assert [(p.batch_id, p.alarm, p.evidence) for p in points] == [
+        ("b2", False, {"input": 0.25}),
+        ("b3", True, {"schema": 1.5}),
+    ]
+    assert [p.batch_id for p in store.timeline("churn")] == ["b1", "b2", "b3"]
+    assert [p.seq for p in store.timeline("churn")] == [r.seq for r in store.runs("churn")][::-1]
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def test_files_are_numbered_in_the_order_given(store: Store) -> None:
+    first = store.accept_files("churn", [a_file("b"), a_file("a")])
+    second = store.accept_files("churn", [a_file("c", time_min=None, time_max=None)])
+    assert [file.facts.uri for file in first] == ["b", "a"]
+    assert store.accepted_files("churn") == first + second
+    assert store.accepted_files("churn", after_seq=first[0].seq) == first[1:] + second
+    assert store.accepted_files("fraud") == ()
+    assert store.known_files("churn")["a"] == Listed("a", 100, 1)
+    assert store.accept_files("churn", []) == ()
+
+
+def test_a_file_that_was_only_touched_keeps_its_number(store: Store) -> None:
+    (first,) = store.accept_files("churn", [a_file("a")])
+    (again,) = store.accept_files("churn", [a_file("a", modified_ns=2)])
+    assert again == AcceptedFile(first.seq, a_file("a", modified_ns=2))
+    assert store.accepted_files("churn") == (again,)
+    assert store.known_files("churn") == {"a": Listed("a", 100, 2)}
+
+
+def test_changed_content_is_a_new_row_and_the_newest_is_known(store: Store) -> None:
+    for place, content in enumerate(("one", "two", "one")):
+        store.accept_files("churn", [a_file("a", content, size=place)])
+    files = store.accepted_files("churn")
+    assert [file.facts.sha256 for file in files] == ["sha of one", "sha of two", "sha of one"]
+    assert [file.duplicate_of for file in files] == [None, None, None]
+    assert store.known_files("churn") == {"a": Listed("a", 2, 1)}
+
+
+def test_the_same_bytes_under_another_name_are_a_duplicate(store: Store) -> None:
+    store.accept_files("churn", [a_file("a", "x"), a_file("b", "x")])
+    store.accept_files("churn", [a_file("c", "x"), a_file("b", "x", modified_ns=9)])
+    store.accept_files("fraud", [a_file("d", "x")])
+    copies = {f.facts.uri: f.duplicate_of for f in store.accepted_files("churn")}
+    assert copies == {"a": None, "b": "a", "c": "a"}
+    assert store.accepted_files("fraud")[0].duplicate_of is None
+
+
+def test_broken_files_are_no_copies_of_each_other(store: Store) -> None:
+    broken = [a_file("a", "x", fault="no footer"), a_file("b", "x", incomplete=True)]
+    store.accept_files("churn", [*broken, a_file("c", "x"), a_file("d", "x")])
+    files = store.accepted_files("churn")
+    assert [file.duplicate_of for file in files] == [None, None, None, "c"]
+    assert [file.facts for file in files[:2]] == broken
+
+
+def test_a_file_that_can_be_read_again_is_news(store: Store) -> None:
+    store.accept_files("churn", [a_file("a", fault="disk error", rows=0)])
+    store.accept_files("churn", [a_file("a")])
+    faults = [file.facts.fault for file in store.accepted_files("churn")]
+    assert faults == ["disk error", None]
+
+
+def test_a_file_name_that_is_not_unicode_is_kept(store: Store) -> None:
+    name = "odd\udce9"
+    store.accept_files("churn", [a_file(name, "x", fault=f"{name} is odd")])
+    store.accept_files("churn", [a_file(name, "x"), a_file(name, "x"), a_file("b", "x")])
+    facts = [file.facts for file in store.accepted_files("churn")]
+    assert [(f.uri, f.fault) for f in facts] == [
+        (name, f"{name} is odd"),
+        (name, None),
+        ("b", None),
+    ]
+    assert store.accepted_files("churn")[-1].duplicate_of == name
+    assert set(store.known_files("churn")) == {name, "b"}
+    run = a_run("b1")
+    pieces = (replace(run.batch.pieces[0], uri=name),)
+    commit(store, replace(run, batch=replace(run.batch, pieces=pieces)))
+    assert store.runs("churn")[0].uri == name
+    assert store.forget(1, {"churn": [name]}, START + 9 * DAY) == 0
+    assert set(store.known_files("churn")) == {name}
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def test_the_folder_is_made_and_the_second_opener_is_told_who_holds_the_file(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "deep" / "down" / "history.db")
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with Store.open(path, clock=time.time):
+        for name in (path, str(link)):
+            with pytest.raises(StoreError) as fault:
+                Store.open(name, clock=time.time)
+            held_by = f"the history is in use by process {os.getpid()} on {os.uname().nodename}"
+            assert held_by in str(fault.value)
+            assert "stop that process" in str(fault.value)
+    with Store.open(path, clock=time.time) as again:
+        assert again.runs("churn") == ()
+
+
+def test_a_closed_store_says_so_and_may_be_closed_again(path: str) -> None:
+    store = Store.open(path, clock=time.time)
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="the history is closed"):
+        store.runs("churn")
+    with pytest.raises(StoreError, match="not open for writing"):
+        commit(store, a_run("b1"))
+
+
+def test_a_reader_needs_no_lock_sees_new_runs_and_cannot_write(store: Store, path: str) -> None:
+    with Store.read(path) as reader:
+        assert reader.runs("churn") == ()
+        commit(store, a_run("b1"))
+        assert reader.run("churn") == a_run("b1")
+        for write in (
+            lambda: commit(reader, a_run("b2")),
+            lambda: reader.accept_files("churn", []),
+            lambda: reader.forget(1, {}, START),
+        ):
+            with pytest.raises(StoreError, match="not open for writing"):
+                write()
+
+
+def test_a_reader_of_nothing_makes_no_file(path: str) -> None:
+    with pytest.raises(StoreError, match="there is no history yet"):
+        Store.read(path)
+    assert not Path(path).exists()
+    Path(path).touch()
+    with pytest.raises(StoreError, match="its version is 0, too old"):
+        Store.read(path)
+
+
+@pytest.mark.parametrize("opener", [Store.read, lambda path: Store.open(path, clock=time.time)])
+def test_a_newer_version_is_refused_and_left_alone(
+    path: str, opener: Callable[[str], Store]
+) -> None:
+    Store.open(path, clock=time.time).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="its version is 99, written by a newer release"):
+        opener(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+    connection.close()
+
+
+@pytest.mark.parametrize("opener", [Store.read, lambda path: Store.open(path, clock=time.time)])
+def test_a_database_of_another_program_is_left_alone(
+    path: str, opener: Callable[[str], Store]
+) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE customers (name TEXT)")
+    connection.commit()
+    connection.close()
+    before = Path(path).read_bytes()
+    with pytest.raises(StoreError, match="is a database of another program"):
+        opener(path)
+    assert Path(path).read_bytes() == before
+
+
+def _filled(path: str, runs: int) -> None:
+    with Store.open(path, clock=time.time) as store:
+        commit(store, *(a_run(f"b{number}") for number in range(runs)))
+
+
+def _scramble(path: str) -> None:
+    size = Path(path).stat().st_size
+    with Path(path).open("r+b") as file:
+        for page in range(4096, size, 4096):
+            file.seek(page)
+            file.write(b"\xff" * 64)
+
+
+def _replace_with_text(path: str) -> None:
+    Path(path).write_text("this is no database\n" * 100)
+
+
+def _cut(path: str) -> None:
+    os.truncate(path, Path(path).stat().st_size // 2 // 4096 * 4096)
+
+
+@pytest.mark.parametrize("damage", [_scramble, _replace_with_text, _cut])
+def test_a_damaged_file_is_named_and_never_replaced(
+    path: str, damage: Callable[[str], None]
+) -> None:
+    _filled(path, 30)
+    damage(path)
+    before = Path(path).read_bytes()
+    for _ in range(2):
+        with pytest.raises(StoreError) as fault:
+            Store.open(path, clock=time.time)
+        text = str(fault.value)
+        assert text.startswith(f"{path}: the history is damaged: ")
+        assert "move history.db, history.db-wal and history.db-shm away" in text
+        assert Path(path).read_bytes() == before
+
+
+def test_a_damaged_file_can_be_set_aside_under_its_name(path: str) -> None:
+    _filled(path, 3)
+    _replace_with_text(path)
+    Path(f"{path}-wal").write_text("log")
+    name = set_aside(path, now=START)
+    assert name == f"{path}.damaged-20260101T000000Z"
+    assert Path(name).read_text().startswith("this is no database")
+    assert Path(f"{name}-wal").read_text() == "log"
+    with Store.open(path, clock=time.time) as store:
+        assert store.runs("churn") == ()
+        with pytest.raises(StoreError, match="in use by process"):
+            set_aside(path, now=START)
+
+
+def test_a_document_that_was_tampered_with_is_named(store: Store, path: str) -> None:
+    commit(store, a_run("b1"))
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE runs SET document = x'00'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="batch b1: the stored document cannot be read"):
+        store.run("churn")
+
+
+def test_migrations_run_in_order_and_only_what_is_missing(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _filled(path, 2)
+
+    def add_colour(connection: sqlite3.Connection) -> None:
+        connection.execute("ALTER TABLE runs ADD COLUMN colour TEXT")
+
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, add_colour))
+    with pytest.raises(StoreError, match=r"its version is 1, too old .*start `shiftwatch run`"):
+        Store.read(path)
+    for _ in range(2):
+        with Store.open(path, clock=time.time) as store:
+            assert ids(store) == ["b1", "b0"]
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("SELECT colour FROM runs").fetchall() == [(None,), (None,)]
+    connection.close()
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _filled(path, 2)
+
+    def half(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM runs")
+        connection.execute("SELECT nonsense")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, half))
+        with pytest.raises(StoreError, match="no such column: nonsense"):
+            Store.open(path, clock=time.time)
+    with Store.open(path, clock=time.time) as store:
+        assert ids(store) == ["b1", "b0"]
+
+
+def test_a_folder_that_cannot_be_made_and_a_file_that_is_a_folder_are_named(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot make the folder"):
+        Store.open(str(tmp_path / "file" / "history.db"), clock=time.time)
+    (tmp_path / "history.db").mkdir()
+    with pytest.raises(StoreError, match="unable to open database file"):
+        Store.open(str(tmp_path / "history.db"), clock=time.time)
+
+
+# --- faults of the disk --------------------------------------------------------------------------
+
+
+def _mount(folder: Path, options: str) -> bool:
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path | None]:
+    """A disk of 1 MiB, or None where this user may not mount one."""
+    folder = tmp_path / "disk"
+    mounted = shutil.which("mount") is not None and _mount(folder, "size=1m")
+    yield folder if mounted else None
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def _fill(store: Store) -> list[str]:
+    """Commit until the disk is full; the batches that were acknowledged."""
+    acknowledged: list[str] = []
+    chance = random.Random(7)
+
+    def go_on() -> None:
+        for number in range(10_000):
+            noise = {"noise": [chance.random() for _ in range(500)]}
+            commit(store, replace(a_run(f"b{number}"), explanation=noise))
+            acknowledged.append(f"b{number}")
+
+    with pytest.raises(StoreError, match=r"database or disk is full \(the disk is full; free sp"):
+        go_on()
+    return acknowledged
+
+
+def test_a_full_disk_loses_nothing_and_the_store_works_again_with_space(
+    tmp_path: Path, small_disk: Path | None
+) -> None:
+    folder = small_disk or tmp_path
+    ballast = folder / "ballast"
+    ballast.write_bytes(b"0" * 300_000)
+    with Store.open(str(folder / "history.db"), clock=time.time) as store:
+        if small_disk is None:
+            assert store._writer is not None
+            store._writer.execute("PRAGMA max_page_count = 60")
+        acknowledged = _fill(store)
+        assert ids(store, limit=10_000) == acknowledged[::-1]
+        assert store.state("churn") == (f"state {acknowledged[-1]}", f"cursor {acknowledged[-1]}")
+        ballast.unlink()
+        if small_disk is None:
+            assert store._writer is not None
+            store._writer.execute("PRAGMA max_page_count = 100000")
+        commit(store, a_run("afterwards"))
+        assert store.run("churn") == a_run("afterwards")
+    with Store.open(str(folder / "history.db"), clock=time.time) as store:
+        assert ids(store, limit=10_000) == ["afterwards", *acknowledged[::-1]]
+
+
+def test_a_history_that_cannot_be_written_says_so_and_is_still_read(store: Store) -> None:
+    commit(store, a_run("b1"))
+    assert store._writer is not None
+    store._writer.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreError, match=r"readonly database \(make the file, its folder and"):
+        commit(store, a_run("b2"))
+    assert ids(store) == ["b1"]
+    store._writer.execute("PRAGMA query_only = OFF")
+    commit(store, a_run("b2"))
+    assert ids(store) == ["b2", "b1"]
+
+
+def test_a_history_on_a_read_only_disk_is_read(small_disk: Path | None) -> None:
+    if small_disk is None:
+        end = pytest.fail if os.environ.get("SHIFTWATCH_REQUIRE") == "all" else pytest.skip
+        end("right to mount a small disk absent")
+    path = str(small_disk / "history.db")
+    _filled(path, 2)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with Store.read(path) as reader:
+        assert ids(reader) == ["b1", "b0"]
+    with pytest.raises(StoreError, match=r"unable to open|readonly|Read-only"):
+        Store.open(path, clock=time.time)
+
+
+def test_a_file_that_another_program_holds_is_named_and_free_afterwards(
+    store: Store, path: str
+) -> None:
+    commit(store, a_run("b1"))
+    assert store._writer is not None
+    store._writer.execute("PRAGMA busy_timeout = 20")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"database is locked \(another program holds the file"):
+        commit(store, a_run("b2"))
+    assert ids(store) == ["b1"]
+    other.execute("ROLLBACK")
+    other.close()
+    commit(store, a_run("b2"))
+    assert ids(store) == ["b2", "b1"]
+
+
+# --- retention -----------------------------------------------------------------------------------
+
+
+def test_quiet_runs_go_first_and_notable_ones_after_twice_the_time(store: Store) -> None:
+    verdicts: list[Verdict] = ["no_shift", "insufficient_data", "shift", "error", "invalid_data"]
+    commit(store, *(a_run(verdict, verdict=verdict) for verdict in verdicts))
+    commit(store, a_run("rose", alarms=[("input", True)]), a_run("cleared"))
+    commit(store, a_run("fresh", at=START + 14 * DAY))
+    assert store.forget(10, {}, START + 9 * DAY) == 0
+    assert store.forget(10, {}, START + 15 * DAY) == 2
+    assert ids(store) == ["fresh", "cleared", "rose", "invalid_data", "error", "shift"]
+    assert len(store.flips("churn")) == 2
+    assert store.forget(10, {}, START + 21 * DAY) == 5
+    assert ids(store) == ["fresh"]
+    assert store.flips("churn") == ()
+
+
+def test_the_newest_run_of_a_model_is_never_forgotten(store: Store) -> None:
+    commit(store, a_run("b1"), a_run("b2"), a_run("b1", model="fraud"))
+    assert store.forget(10, {"churn": [], "fraud": []}, START + 1000 * DAY) == 1
+    assert ids(store) == ["b2"]
+    assert ids(store, "fraud") == ["b1"]
+    assert store.state("churn") == ("state b2", "cursor b2")
+    with pytest.raises(StoreError, match="already judged"):
+        commit(store, a_run("b2"))
+
+
+def test_an_alarm_stays_known_when_its_flip_is_forgotten(store: Store) -> None:
+    commit(store, a_run("b1", alarms=[("input", True)]), a_run("b2", alarms=[("input", True)]))
+    store.forget(1, {}, START + 100 * DAY)
+    assert store.flips("churn") == ()
+    commit(store, a_run("b3", alarms=[("input", True)]))
+    assert store.flips("churn") == ()
+    commit(store, a_run("b4"))
+    assert [flip.to_alarm for flip in store.flips("churn")] == [False]
+
+
+def test_files_still_in_the_folder_stay_known_and_judged(store: Store) -> None:
+    for model in ("churn", "fraud"):
+        store.accept_files(model, [a_file("gone.parquet"), a_file("there.parquet")])
+        commit(store, *(a_run(name, model=model) for name in ("gone", "there")))
+    commit(store, a_run("last", at=START + 99 * DAY))
+    listed = {"churn": ["there.parquet"]}
+    assert store.forget(10, listed, START + 5 * DAY) == 0
+    assert set(store.known_files("churn")) == {"gone.parquet", "there.parquet"}
+    store.forget(10, listed, START + 100 * DAY)
+    assert set(store.known_files("churn")) == {"there.parquet"}
+    assert store.judged_ids("churn") == {"there", "last"}
+    assert ids(store) == ["last"]
+    assert store.has_run("churn", "there")
+    assert not store.has_run("churn", "gone")
+    assert set(store.known_files("fraud")) == {"gone.parquet", "there.parquet"}
+    assert store.judged_ids("fraud") == {"gone", "there"}
+
+
+def test_numbers_are_not_used_again_after_retention(store: Store) -> None:
+    (old,) = store.accept_files("churn", [a_file("a")])
+    store.forget(1, {"churn": []}, START + 9 * DAY)
+    assert store.accepted_files("churn") == ()
+    (new,) = store.accept_files("churn", [a_file("a")])
+    assert new.seq > old.seq
+
+
+def test_the_file_does_not_grow_while_old_runs_are_forgotten(store: Store, path: str) -> None:
+    sizes = []
+    for day in range(60):
+        commit(store, *(a_run(f"{day}-{n}", at=START + day * DAY) for n in range(5)))
+        store.forget(10, {"churn": []}, START + day * DAY)
+        sizes.append(Path(path).stat().st_size + Path(f"{path}-wal").stat().st_size)
+    assert len(store.runs("churn", limit=1000)) == 11 * 5
+    assert store._writer is not None
+    store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert Path(path).stat().st_size < 400_000
+
+
+# --- threads -------------------------------------------------------------------------------------
+
+
+def test_readers_of_many_threads_see_whole_commits_while_one_writes(store: Store) -> None:
+    commit(store, a_run("b0"))
+    done = threading.Event()
+
+    def look() -> int:
+        looks = 0
+        while not done.is_set():
+            run = store.run("churn")
+            state = store.state("churn")
+            assert run is not None
+            assert state is not None
+            # The state is read later, so it is of this commit or of a later one.
+            assert int(state[0].removeprefix("state b")) >= int(run.batch.id[1:])
+            assert state[1] == state[0].replace("state", "cursor")
+            listed = ids(store, limit=5)
+            assert listed == sorted(listed, key=lambda name: -int(name[1:]))
+            looks += 1
+        return looks
+
+    with ThreadPoolExecutor(8) as pool:
+        watchers = [pool.submit(look) for _ in range(8)]
+        try:
+            commit(store, *(a_run(f"b{number}") for number in range(1, 80)))
+        finally:
+            done.set()
+        assert all(watcher.result() > 0 for watcher in watchers)
+    assert store._readers._idle.qsize() <= 4
+    assert len(ids(store, limit=1000)) == 80
+
+
+def test_writers_of_several_threads_wait_for_each_other(store: Store) -> None:
+    def write(worker: int) -> None:
+        for number in range(20):
+            commit(store, a_run(f"{worker}-{number}"))
+            store.accept_files("churn", [a_file(f"{worker}-{number}")])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert len(set(ids(store, limit=1000))) == 80
+    assert len(store.accepted_files("churn")) == 80
+
+
+def test_a_reader_in_the_middle_of_a_question_does_not_stop_the_writer(store: Store) -> None:
+    commit(store, a_run("b0"))
+    assert store._writer is not None
+    store._writer.execute("PRAGMA busy_timeout = 0")
+    with store._reading() as connection:
+        connection.execute("BEGIN")
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        commit(store, a_run("b1"))
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        connection.execute("COMMIT")
+    assert ids(store) == ["b1", "b0"]
+
+
+def test_closing_while_a_page_is_read_leaves_nothing_open(path: str) -> None:
+    store = Store.open(path, clock=time.time)
+    with store._reading() as connection:
+        store.close()
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+    assert store._readers._idle.empty()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
+# --- kill -9 -------------------------------------------------------------------------------------
+
+COMMITTER = """
+import os, sys, time
+from shiftwatch.store import Store
+from shiftwatch.values import Batch, Decision, Evidence, FileFacts, Piece, Run
+
+store = Store.open(sys.argv[1], clock=time.time)
+held = store.state("churn")
+number = 0 if held is None else int(held[0]) + 1
+while True:
+    name = str(number)
+    store.accept_files("churn", [FileFacts(name, 1, 1, name, 50)])
+    batch = Batch(name, (Piece(name, 1, name, 0, 50),), 50)
+    alarm = number % 2 == 1
+    decision = Decision("input", alarm, alarm, not alarm, Evidence(0.5), 0.5, 0.001)
+    run = Run("churn", batch, "no_shift", time.time(), ("x" * (number % 7 * 3000),), (decision,))
+    store.commit(run, state=name, cursor="after " + name, now=time.time())
+    os.write(1, (name + "\\n").encode())
+    number += 1
+"""
+
+
+def _commit_until_killed(path: str, seconds: float) -> list[str]:
+    """Start a committer, kill it -9 some time after its first commit; what it acknowledged."""
+    command = [sys.executable, "-c", COMMITTER, path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as committer:
+        assert committer.stdout is not None
+        first = committer.stdout.readline()
+        time.sleep(seconds)
+        committer.send_signal(signal.SIGKILL)
+        text = (first + committer.stdout.read()).decode()
+    assert committer.returncode == -signal.SIGKILL
+    return text[: text.rindex("\n")].split("\n")
+
+
+def _sound(path: str) -> bool:
+    connection = sqlite3.connect(path)
+    answer = connection.execute("PRAGMA integrity_check").fetchone()
+    connection.close()
+    return bool(answer == ("ok",))
+
+
+def _check_after_kill(path: str, acknowledged: list[str]) -> int:
+    """One look at a history after a kill; how many runs it holds."""
+    with Store.read(path) as reader:  # beside nobody: the log is left over and is recovered
+        newest = reader.run("churn")
+    with Store.open(path, clock=time.time) as store:
+        stored = ids(store, limit=10**6)[::-1]
+        assert stored == [str(number) for number in range(len(stored))]
+        assert len(acknowledged) <= len(stored)
+        assert store.run("churn") == newest
+        assert store.state("churn") == (stored[-1], f"after {stored[-1]}")
+        assert store.judged_ids("churn") == set(stored)
+        flips = store.flips("churn", limit=10**6)
+        assert [flip.batch_id for flip in flips] == stored[:0:-1]
+        files = [file.facts.uri for file in store.accepted_files("churn")]
+        assert files in (stored, [*stored, str(len(stored))])
+    return len(stored)
+
+
+@pytest.mark.slow
+def test_twenty_kills_lose_no_acknowledged_run_and_store_none_twice(path: str) -> None:
+    chance = random.Random(20260101)
+    acknowledged: list[str] = []
+    for kill in range(1, 21):
+        acknowledged += _commit_until_killed(path, chance.uniform(0, 0.12))
+        stored = _check_after_kill(path, acknowledged)
+        assert set(acknowledged) <= {str(number) for number in range(stored)}
+        assert len(set(acknowledged)) == len(acknowledged)
+        assert stored - len(acknowledged) <= kill  # at most one commit a kill was not yet told
+        assert _sound(path)
+
+
+# --- a model of the store ------------------------------------------------------------------------
+
+BATCHES = [f"b{number}" for number in range(12)]
+ALARMS = st.tuples(st.sampled_from([None, False, True]), st.sampled_from([None, False, True])).map(
+    lambda pair: [
+        (s, a) for s, a in zip(("input", "prediction"), pair, strict=True) if a is not None
+    ]
+)
+
+
+class StoreModel(RuleBasedStateMachine):
+    """The store beside a list and a few dicts that must always tell the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.now = START
+        self.runs: list[Run] = []
+        self.judged: set[str] = set()
+        self.held: tuple[str, str] | None = None
+        self.alarms: dict[Scope, bool] = {}
+        self.flips: list[Flip] = []
+        self.flipped: set[str] = set()
+        self.newest: dict[str, FileFacts] = {}
+        self.store = self._open()
+
+    def _open(self) -> Store:
+        return Store.open(f"{self.folder.name}/history.db", clock=lambda: self.now)
+
+    @rule()
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = self._open()
+
+    @rule(batch=st.sampled_from(BATCHES), alarms=ALARMS, cursor=st.text(max_size=3))
+    def commit(self, batch: str, alarms: list[tuple[Scope, bool]], cursor: str) -> None:
+        self.now += DAY
+        run = a_run(batch, alarms=alarms, at=self.now)
+        if batch in self.judged:
+            with pytest.raises(StoreError, match="already judged"):
+                self.store.commit(run, state="never", cursor="never", now=self.now)
+            return
+        self.store.commit(run, state=batch, cursor=cursor, now=self.now)
+        self.runs.append(run)
+        self.judged.add(batch)
+        self.held = (batch, cursor)
+        for scope, alarm in alarms:
+            if alarm != self.alarms.get(scope, False):
+                self.flips.append(Flip("churn", scope, not alarm, alarm, self.now, batch))
+                self.flipped.add(batch)
+                self.alarms[scope] = alarm
+
+    @rule(uri=st.sampled_from("xyz"), content=st.sampled_from("123"), stamp=st.integers(0, 5))
+    def accept(self, uri: str, content: str, stamp: int) -> None:
+        facts = a_file(uri, content, modified_ns=stamp)
+        (answer,) = self.store.accept_files("churn", [facts])
+        assert answer.facts == facts
+        self.newest[uri] = facts
+
+    @rule()
+    def forget_with_every_file_present(self) -> None:
+        uris = [*"xyz", *(f"{name}.parquet" for name in BATCHES)]
+        deleted = self.store.forget(3, {"churn": uris}, self.now)
+        kept = [run for run in self.runs if run is self.runs[-1] or self._is_kept(run)]
+        assert deleted == len(self.runs) - len(kept)
+        self.runs = kept
+        self.flips = [flip for flip in self.flips if flip.at >= self.now - 6 * DAY]
+
+    def _is_kept(self, run: Run) -> bool:
+        days = 6 if run.batch.id in self.flipped else 3
+        return run.judged_at >= self.now - days * DAY
+
+    @invariant()
+    def tells_the_same(self) -> None:
+        store = self.store
+        assert ids(store) == [run.batch.id for run in reversed(self.runs)]
+        assert store.run("churn") == (self.runs[-1] if self.runs else None)
+        assert store.judged_ids("churn") == self.judged
+        assert store.state("churn") == self.held
+        assert store.flips("churn") == tuple(reversed(self.flips))
+        assert store.known_files("churn") == {
+            uri: Listed(uri, facts.size, facts.modified_ns) for uri, facts in self.newest.items()
+        }
+
+    def teardown(self) -> None:
+        self.store.close()
+        self.folder.cleanup()
+
+
+StoreModel.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+test_the_store_tells_what_a_plain_list_tells = StoreModel.TestCase
