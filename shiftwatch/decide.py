@@ -204,7 +204,6 @@ def decide(
         past = state.scopes.get(scope, ScopeState())
         decisions.append(_tested(scope, own, targets, (past, batch_id), policy))
     decisions.append(_schema(findings, (state.scopes.get("schema", ScopeState()), batch_id)))
-    decisions.append(Decision("performance", False, False, False, Evidence(), None, policy.level))
     scopes = {d.scope: _remember(d, state.scopes.get(d.scope, ScopeState())) for d in decisions}
     return tuple(decisions), State(state.checks + bool(results), scopes)
 

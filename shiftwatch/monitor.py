@@ -251,7 +251,7 @@ class Monitor:
             file.facts
             for file in files
             # A file replaced before it was judged is gone; only its new content can be read.
-            if file.duplicate_of is None and (not by_file or newest[file.facts.uri] == file.seq)
+            if not _is_duplicate(file) and (not by_file or newest[file.facts.uri] == file.seq)
         ]
         return plan(counted, watched.settings.window, cursor)
 
@@ -335,12 +335,23 @@ class Monitor:
 
 def _note(watched: _Watched, file: AcceptedFile, time_done: float | None) -> None:
     """Count files that make no batch, or not all of one."""
-    if file.duplicate_of is not None:
+    if _is_duplicate(file):
         _LOG.warning("duplicate", extra={"uri": file.facts.uri, "of": file.duplicate_of})
         watched.tally.add_file("duplicate")
     elif late_rows(file.facts, time_done):
         _LOG.warning("late rows", extra={"uri": file.facts.uri})
         watched.tally.add_file("late")
+
+
+def _is_duplicate(file: AcceptedFile) -> bool:
+    """Whether the same rows were accepted before.
+
+    The same bytes below another ``key=value`` folder are other rows, which the batch's id knows.
+    """
+    if file.duplicate_of is None:
+        return False
+    own = Piece(file.facts.uri, file.facts.size, file.facts.sha256, 0, file.facts.rows)
+    return batch_id((own,)) == batch_id((replace(own, uri=file.duplicate_of),))
 
 
 def confined(folder: str, path: str) -> Listed:

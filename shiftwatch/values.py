@@ -192,6 +192,7 @@ FINDING_CODES: Mapping[str, str] = {
     "rows_not_scored": "the model was not run on rows with a null in an input that takes none",
     "model_failed": "the model refused the batch",
     "output_skipped": "an output of the model is not one value per row, and is not watched",
+    "rows_without_time": "rows with a null event time belong to no time window and are not tested",
     "late_rows": "rows arrived for a time window that had been judged",
 }
 """Every finding, with what it means."""

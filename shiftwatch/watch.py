@@ -111,7 +111,8 @@ def _prepared(context: Context, model: OnnxModel | None, plan: Plan) -> Referenc
 def reference_schema(context: Context, model: OnnxModel | None) -> tuple[SchemaColumn, ...]:
     """Columns of the reference with their roles."""
     settings = context.model
-    plain = parquet.read_schema(parquet.reference_files(settings.reference), settings.categorical)
+    files = parquet.reference_files(settings.reference)
+    plain = parquet.read_schema(files, settings.categorical, root=settings.reference)
     wanted = model.wanted_columns(plain) if model is not None else None
     return roles.assign(plain, settings, wanted)
 

@@ -286,3 +286,27 @@ def test_more_rows_than_the_limit_are_sampled_and_the_run_says_so(
     assert {result.rows_current for result in run.results} == {200}
     (finding,) = [f for f in run.findings if f.code == "subsampled"]
     assert finding.message == "tested 200 of 1000 rows"
+
+
+def test_the_same_bytes_in_another_partition_are_other_rows(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    for day in ("day=1", "day=2"):
+        (tmp_path / "batches" / day).mkdir()
+        _write(tmp_path, f"{day}/a.parquet", _table(100, 3))
+    assert len(judge(tmp_path, model)) == 2
+
+
+def test_rows_without_event_time_are_counted_where_time_makes_the_batches(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    model = replace(model, window=WindowSettings(by=ByTime("1h")))
+    table = _table(150, 1)
+    times = table.column("at").to_pylist()
+    times[5:12] = [None] * 7
+    holed = table.set_column(2, "at", pa.array(times, pa.timestamp("us", tz="UTC")))
+    _write(tmp_path, "a.parquet", holed)
+    first = judge(tmp_path, model)[0]
+    assert first.batch.rows == 53
+    (finding,) = [f for f in first.findings if f.code == "rows_without_time"]
+    assert finding.message.startswith("rows without event time in its files: 7;")

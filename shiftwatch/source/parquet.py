@@ -130,13 +130,20 @@ def read_pieces(
     DataError
         If a file is gone, damaged, or not the one that was planned (its size or rows differ).
     """
-    chosen, total = _subset([_rows_of(piece, time_column) for piece in pieces], max_rows, rng)
+    cut = [_rows_of(piece, time_column) for piece in pieces]
+    chosen, total = _subset([rows for rows, _ in cut], max_rows, rng)
     parts = [
         _read_piece(piece, rows, schema, root) for piece, rows in zip(pieces, chosen, strict=True)
     ]
     if len(parts) > 1:
         parts = [_located(part, piece) for part, piece in zip(parts, pieces, strict=True)]
-    return _concluded(parts, schema, total)
+    reading = _concluded(parts, schema, total)
+    timeless = sum(nulls for _, nulls in cut)
+    if not timeless:
+        return reading
+    text = f"rows without event time in its files: {timeless}; they belong to no window"
+    finding = Finding("rows_without_time", time_column or "", text, "note")
+    return replace(reading, findings=(finding, *reading.findings))
 
 
 def reference_files(path: str) -> tuple[str, ...]:
@@ -229,14 +236,16 @@ def table_sample(
 # Which rows -------------------------------------------------------------------------------------
 
 
-def _rows_of(piece: Piece, time_column: str | None) -> Rows:
+def _rows_of(piece: Piece, time_column: str | None) -> tuple[Rows, int]:
+    """Rows of the piece, and how many rows of its file no time window can hold."""
     if piece.time_from is None or piece.time_to is None:
-        return range(piece.first_row, piece.first_row + piece.rows)
+        return range(piece.first_row, piece.first_row + piece.rows), 0
     with opened(piece.uri) as file:
         wanted = [] if time_column is None else [time_column]
         for name in matching.find_names(file.schema_arrow.names, wanted).values():
             times = np.concatenate([np.zeros(0), *event_times(file, name)])
-            return np.flatnonzero((times >= piece.time_from) & (times < piece.time_to))
+            rows = np.flatnonzero((times >= piece.time_from) & (times < piece.time_to))
+            return rows, int(np.count_nonzero(np.isnan(times)))
     raise DataError(f"no column {time_column!r} to cut time windows by", where=piece.uri)
 
 
