@@ -26,8 +26,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY shiftwatch shiftwatch
 RUN pip --python /opt/build/bin/python wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheel . \
  && pip --python /opt/shiftwatch/bin/python install --quiet --no-deps --no-index /wheel/*.whl \
- && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/shiftwatch/lib \
- && install --directory --owner 10001 --group 10001 /state
+ && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/shiftwatch/lib
 
 # What was trimmed must not be missed.
 RUN /opt/shiftwatch/bin/python -I -c \
@@ -37,7 +36,7 @@ RUN /opt/shiftwatch/bin/python -I -c \
 FROM python:3.11-slim-bookworm
 
 COPY --from=builder /opt/shiftwatch /opt/shiftwatch
-COPY --from=builder /state /var/lib/shiftwatch
+RUN install --directory --owner 10001 --group 10001 /var/lib/shiftwatch
 
 # One thread per library: the worker is small on purpose and shares its machine with the model server.
 ENV PATH=/opt/shiftwatch/bin:$PATH \

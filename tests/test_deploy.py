@@ -199,4 +199,5 @@ def test_the_image_runs_as_nobody_in_particular_with_one_volume() -> None:
     final = lines[max(i for i, line in enumerate(lines) if line.startswith("FROM ")) :]
     assert "USER 10001:10001" in final
     assert [line for line in final if line.startswith("VOLUME")] == ["VOLUME /var/lib/shiftwatch"]
-    assert "RUN" not in {line.split(" ")[0] for line in final}
+    installed = [line for line in final if line.startswith("RUN ")]
+    assert installed == ["RUN install --directory --owner 10001 --group 10001 /var/lib/shiftwatch"]
