@@ -13,6 +13,7 @@ fitted, which leaves the level of a permutation test alone (measured in the conf
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,9 +55,16 @@ def _numeric_scale(column: Column) -> dict[str, Any]:
     finite = column.present[np.isfinite(column.present)]
     if finite.size == 0:
         return {"centre": 0.0, "scale": 1.0}
-    low, centre, high = np.quantile(finite, [0.25, 0.5, 0.75])
-    scale = (high - low) / 1.349 or float(finite.std()) or 1.0
-    return {"centre": float(centre), "scale": float(scale)}
+    # Half of a number is exact, and half of 1e308 minus half of -1e308 does not overflow.
+    low, centre, high = np.quantile(finite / 2, [0.25, 0.5, 0.75])
+    scale = 2 * (float(high - low) / 1.349 or _deviation(finite / 2)) or 1.0
+    return {"centre": 2 * float(centre), "scale": min(scale, sys.float_info.max)}
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    """Standard deviation of numbers whose squares may overflow."""
+    peak = float(np.abs(values).max())
+    return peak * float((values / peak).std()) if peak else 0.0
 
 
 def _category_slots(column: Column) -> dict[str, Any]:
@@ -120,7 +128,8 @@ def is_constant(reference: Features, current: Features) -> bool:
 
 def _encode_column(fact: Mapping[str, Any], column: Column) -> Features:
     if column.kind == "numeric":
-        scaled = (column.values - fact["centre"]) / fact["scale"]
+        with np.errstate(over="ignore"):  # infinitely far is clipped like any other far
+            scaled = (column.values / 2 - fact["centre"] / 2) / (fact["scale"] / 2)
         values = np.where(column.valid, np.clip(scaled, -_CLIP, _CLIP), 0.0)[:, None]
     else:
         slots = _slots(column, fact["categories"])
