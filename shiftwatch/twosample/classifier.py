@@ -50,9 +50,7 @@ class Classifier:
         encoded, owners = encoding.encode(facts, kept)
         pairs = _pairs(reference, owners, rng)
         raw = _expand(encoded, pairs)
-        centre = raw.mean(axis=0)
-        spread = raw.std(axis=0)
-        scale = np.where(spread > 0, spread, np.float32(1.0)).astype(np.float32)
+        centre, scale = _standard(raw)
         arrays = {
             "features": (raw - centre) / scale,
             "pairs": pairs,
@@ -218,6 +216,20 @@ def _owners(owners: NDArray[np.intp], pairs: NDArray[np.int64]) -> NDArray[np.in
 def _expand(encoded: Features, pairs: NDArray[np.int64]) -> Features:
     products = encoded[:, pairs[:, 0]] * encoded[:, pairs[:, 1]]
     return np.concatenate([encoded, products], axis=1)
+
+
+def _standard(raw: Features) -> tuple[Features, Features]:
+    """Mean and standard deviation of each feature, the latter 1 where the feature is constant.
+
+    In double precision: in single, the deviation of a constant feature comes out as rounding error,
+    and one row that differs would be blown up until it hides every other feature.
+    """
+    if raw.shape[0] == 0:
+        return np.zeros(raw.shape[1], np.float32), np.ones(raw.shape[1], np.float32)
+    centre = raw.mean(axis=0, dtype=np.float64)
+    spread = raw.std(axis=0, dtype=np.float64)
+    scale = np.where(spread > 0, spread, 1.0)
+    return centre.astype(np.float32), scale.astype(np.float32)
 
 
 def _auc(batch: Floats, reference: Floats) -> float:
