@@ -71,10 +71,11 @@ class Classifier:
         kept = ordered[rng.permutation(current.rows)[: self.max_rows]]
         raw = _expand(kept, prepared.arrays["pairs"])
         features = (raw - prepared.arrays["centre"]) / prepared.arrays["scale"]
+        blocks = permutation.blocks(reference, features)
+        reference, features = reference[: blocks.rows_reference], features[: blocks.rows_current]
         if encoding.is_constant(reference, features):
             return NotTested("constant")
-        blocks = permutation.blocks(reference, features)
-        used = _Pooled.of(reference[: blocks.rows_reference], features[: blocks.rows_current])
+        used = _Pooled.of(reference, features)
         versions = [used.narrowed(int(prepared.facts["linear"])), used]
         p_value, better = self._p_value(blocks, versions, rng)
         auc = versions[better].auc()

@@ -76,10 +76,11 @@ class Mmd:
         encoded, owners = encoding.encode(prepared.facts["encoding"], current)
         ordered = encoded[permutation.canonical_order(encoded)]
         encoded = ordered[rng.permutation(current.rows)[: self.max_rows]]
-        if encoding.is_constant(prepared.arrays["encoded"], encoded):
-            return NotTested("constant")
         features = _features(encoded, prepared.arrays["frequencies"])
         blocks = permutation.blocks(reference, features)
+        in_use = prepared.arrays["encoded"][: blocks.rows_reference]
+        if encoding.is_constant(in_use, encoded[: blocks.rows_current]):
+            return NotTested("constant")
         p_value = self._p_value(blocks, prepared, features, rng)
         effect = _unbiased_mmd(reference, features)
         explanation: dict[str, Any] = {}
