@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,9 +171,8 @@ def test_the_service_reaches_the_pods_of_the_deployment(render: Render) -> None:
 
 
 def test_the_dockerfile_passes_its_linter() -> None:
-    hadolint = shutil.which(
-        "hadolint", path=f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    )
+    beside = Path(sys.executable).parent
+    hadolint = shutil.which("hadolint", path=os.pathsep.join((str(beside), os.environ["PATH"])))
     assert hadolint is not None
     answer = subprocess.run(
         [hadolint, str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False
