@@ -31,11 +31,13 @@ HEAVY_ROOMS = (
     "check",
     "demo",
     "evaluate",
+    "memory",
     "model",
     "profile",
     "reference",
     "sample",
     "source",
+    "summary",
     "twosample",
     "watch",
 )
