@@ -45,12 +45,13 @@ class Classifier:
 
     def prepare(self, reference: Sample, rng: np.random.Generator) -> Prepared:
         """Encode the reference and choose the products: features (rows, width), float32."""
-        facts = encoding.fit(reference)
-        kept = reference.take(rng.permutation(reference.rows)[: self.max_rows])
+        slice_, kept = encoding.held_out(reference, self.max_rows, rng)
+        facts = encoding.fit(slice_)
         encoded, owners = encoding.encode(facts, kept)
+        apart, _ = encoding.encode(facts, slice_)
         pairs = _pairs(reference, owners, rng)
         raw = _expand(encoded, pairs)
-        centre, scale = _standard(raw)
+        centre, scale = _standard(_expand(apart, pairs))
         arrays = {
             "features": (raw - centre) / scale,
             "pairs": pairs,

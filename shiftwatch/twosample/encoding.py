@@ -1,19 +1,21 @@
 """Mixed columns as one matrix of numbers: the common ground of the joint tests.
 
-In:    a reference sample once; then any sample with the same columns.
+In:    a slice of the reference that is not tested, once; then any sample with the same columns.
 Out:   float32 matrix, each column of data contributing about the same squared distance.
-Never: tests anything.
+Never: tests anything; is fitted on a row that is tested.
 
 Numeric columns are centred by the median, scaled by the interquartile range and clipped; nulls are
 the centre plus an indicator. Categories are one-hot, weighted so that two rows differ by about the
-same expected squared distance as in a numeric column. Only centre, scale and category shares are
-fitted, which leaves the level of a permutation test alone (measured in the conformance tests).
+same expected squared distance as in a numeric column; those the slice does not have share a slot.
+Everything is fitted on rows held out from the test, so the tested rows of both samples stay
+exchangeable and a permutation test of them stays exact. Fitted on the tested reference itself, rare
+categories would have a slot of their own only on one side: 71 % false alarms at .05 were seen with
+five heavy-tailed categorical columns.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,9 +36,27 @@ _MIN_VARIETY = 0.05
 """Floor of 1 - sum(share^2), so that a nearly constant column does not get a huge weight."""
 
 
-def fit(reference: Sample) -> list[dict[str, Any]]:
+_HELD_OUT_SHARE = 5
+"""One in so many reference rows is held out for fitting, where there are none to spare."""
+
+_HELD_OUT_ROWS = 1000
+"""Rows held out at most: enough for scales and for categories down to a per cent or so."""
+
+
+def held_out(reference: Sample, max_rows: int, rng: np.random.Generator) -> tuple[Sample, Sample]:
+    """A slice to fit on and the rows to test, at most ``max_rows``, both in random order.
+
+    Rows beyond ``max_rows`` are free for fitting; a smaller reference gives one in five.
+    """
+    order = rng.permutation(reference.rows)
+    spare = max(reference.rows // _HELD_OUT_SHARE, reference.rows - max_rows)
+    cut = min(spare, _HELD_OUT_ROWS)
+    return reference.take(order[:cut]), reference.take(order[cut : cut + max_rows])
+
+
+def fit(slice_: Sample) -> list[dict[str, Any]]:
     """Facts per column, as JSON, that :func:`encode` needs."""
-    return [_fit_column(column) for column in reference.columns]
+    return [_fit_column(column) for column in slice_.columns]
 
 
 def _fit_column(column: Column) -> dict[str, Any]:
@@ -44,7 +64,8 @@ def _fit_column(column: Column) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": column.name,
         "kind": column.kind,
-        "null_weight": _weight(np.array([share_null, 1 - share_null])) if share_null else 0.0,
+        # Also where the slice has no null: then the first ones of a batch stand out.
+        "null_weight": _weight(np.array([share_null, 1 - share_null])),
     }
     if column.kind == "numeric":
         return facts | _numeric_scale(column)
@@ -58,7 +79,7 @@ def _numeric_scale(column: Column) -> dict[str, Any]:
     # Half of a number is exact, and half of 1e308 minus half of -1e308 does not overflow.
     low, centre, high = np.quantile(finite / 2, [0.25, 0.5, 0.75])
     scale = 2 * (float(high - low) / 1.349 or _deviation(finite / 2)) or 1.0
-    return {"centre": 2 * float(centre), "scale": min(scale, sys.float_info.max)}
+    return {"centre": 2 * float(centre), "scale": min(scale, float(np.finfo(np.float64).max))}
 
 
 def _deviation(values: NDArray[np.float64]) -> float:
@@ -68,13 +89,16 @@ def _deviation(values: NDArray[np.float64]) -> float:
 
 
 def _category_slots(column: Column) -> dict[str, Any]:
-    hashed = len(column.categories) > _MAX_CATEGORIES
-    known = () if hashed else tuple(sorted(column.categories))
-    slots = _slots(column, known)
+    frequency = np.bincount(column.present, minlength=len(column.categories))
+    seen = sorted(text for text, n in zip(column.categories, frequency, strict=True) if n)
+    hashed = len(seen) > _MAX_CATEGORIES
+    known = [] if hashed else seen
     width = _MAX_CATEGORIES if hashed else len(known) + 1
+    slots = _slots(column, known, hashed=hashed)
     counts = np.bincount(slots[slots >= 0], minlength=width)
     return {
-        "categories": list(known),
+        "categories": known,
+        "hashed": hashed,
         "width": width,
         "weight": _weight(counts / max(1, counts.sum())),
     }
@@ -84,13 +108,13 @@ def _weight(shares: NDArray[Any]) -> float:
     return float(1 / np.sqrt(max(_MIN_VARIETY, 1 - np.sum(shares**2))))
 
 
-def _slots(column: Column, known: Sequence[str]) -> NDArray[np.int64]:
+def _slots(column: Column, known: Sequence[str], *, hashed: bool) -> NDArray[np.int64]:
     """Slot of each row: known category, the slot after them for others, or hashed; -1 for null."""
-    if known:
+    if hashed:
+        table = [_hash(text) % _MAX_CATEGORIES for text in column.categories]
+    else:
         index = {text: slot for slot, text in enumerate(known)}
         table = [index.get(text, len(known)) for text in column.categories]
-    else:
-        table = [_hash(text) % _MAX_CATEGORIES for text in column.categories]
     return np.asarray([*table, -1], dtype=np.int64)[column.values.astype(np.int64)]
 
 
@@ -132,9 +156,7 @@ def _encode_column(fact: Mapping[str, Any], column: Column) -> Features:
             scaled = (column.values / 2 - fact["centre"] / 2) / (fact["scale"] / 2)
         values = np.where(column.valid, np.clip(scaled, -_CLIP, _CLIP), 0.0)[:, None]
     else:
-        slots = _slots(column, fact["categories"])
+        slots = _slots(column, fact["categories"], hashed=fact["hashed"])
         values = (slots[:, None] == np.arange(fact["width"])) * fact["weight"]
-    if fact["null_weight"]:
-        indicator = (~column.valid)[:, None] * fact["null_weight"]
-        values = np.concatenate([values, indicator], axis=1)
-    return values.astype(np.float32)
+    indicator = (~column.valid)[:, None] * fact["null_weight"]
+    return np.concatenate([values, indicator], axis=1).astype(np.float32)

@@ -48,10 +48,11 @@ class Mmd:
 
     def prepare(self, reference: Sample, rng: np.random.Generator) -> Prepared:
         """Encode the reference and keep its features: shape (rows, 3 * features), float32."""
-        facts = encoding.fit(reference)
-        kept = reference.take(rng.permutation(reference.rows)[: self.max_rows])
+        slice_, kept = encoding.held_out(reference, self.max_rows, rng)
+        facts = encoding.fit(slice_)
         encoded, _ = encoding.encode(facts, kept)
-        gamma = 1.0 / _median_squared_distance(encoded[:_MEDIAN_ROWS])
+        apart, _ = encoding.encode(facts, slice_)
+        gamma = 1.0 / _median_squared_distance(apart[:_MEDIAN_ROWS])
         width = (len(_BANDWIDTHS), encoded.shape[1], self.features // 2)
         # Standard deviation sqrt(2 gamma) per coordinate gives exp(-gamma |x - y|^2), Rahimi & Recht.
         scales = np.sqrt(2 * gamma * np.array(_BANDWIDTHS))[:, None, None]
