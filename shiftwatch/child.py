@@ -2,7 +2,7 @@
 
 In:    file descriptor and memory limit, as arguments.
 Out:   (True, answer) or (False, error) per request.
-Never: writes to the store; outlives its parent.
+Never: writes to the store; outlives its parent by more than the request at hand.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from shiftwatch.errors import ShiftwatchError, WorkerError
+from shiftwatch.requests import Request
 
 
 def main(arguments: list[str]) -> int:
@@ -25,24 +27,28 @@ def main(arguments: list[str]) -> int:
     from shiftwatch.check import answer  # noqa: PLC0415 - heavy, and under the limit set above
 
     with Connection(descriptor) as connection:
+        connection.send("ready")
         while True:
             try:
                 request = connection.recv()
+                connection.send(_reply(answer, request, memory_mb))
             except (EOFError, ConnectionError):
                 return 0  # the parent has closed its end, or is gone
-            try:
-                reply: tuple[bool, object] = (True, answer(request))
-            except ShiftwatchError as fault:
-                reply = (False, fault)
-            except MemoryError:
-                reply = (
-                    False,
-                    WorkerError(
-                        f"out of memory at limits.memory_mb = {memory_mb}",
-                        hint="raise limits.memory_mb, or lower window.max_rows",
-                    ),
-                )
-            connection.send(reply)
+
+
+def _reply(
+    answer: Callable[[Request], object], request: Request, memory_mb: int
+) -> tuple[bool, object]:
+    try:
+        return True, answer(request)
+    except ShiftwatchError as fault:
+        return False, fault
+    except MemoryError:
+        shortage = WorkerError(
+            f"out of memory at limits.memory_mb = {memory_mb}",
+            hint="raise limits.memory_mb, or lower window.max_rows",
+        )
+        return False, shortage
 
 
 if __name__ == "__main__":

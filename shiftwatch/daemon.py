@@ -11,17 +11,18 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
 
 from shiftwatch import config
 from shiftwatch.desk import Desk
-from shiftwatch.errors import ConfigError
+from shiftwatch.errors import ConfigError, ShiftwatchError
 from shiftwatch.monitor import Monitor, Stopped
 from shiftwatch.schedule import Ticker, check_schedule
 from shiftwatch.settings import Settings, WebSettings
@@ -30,6 +31,9 @@ from shiftwatch.values import Run
 from shiftwatch.web import create_app
 
 _LOG = logging.getLogger(__name__)
+
+_FORGET_SECONDS = 3600.0
+"""Between two looks for what is too old to keep."""
 
 
 class _Server(uvicorn.Server):
@@ -88,6 +92,9 @@ class Daemon:
         self._on_ready = on_ready
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
         self._stop = asyncio.Event()
+        self._stopping = False
+        self._reloading = threading.Event()
+        self._forgotten_at = 0.0
         self._ticker: Ticker | None = None
 
     async def run(self) -> None:
@@ -100,11 +107,13 @@ class Daemon:
             try:
                 await self._serve()
             finally:
+                self._monitor.stop()
                 self._desk.close()
-                self._steps.shutdown(wait=True)
+                self._steps.shutdown(wait=True, cancel_futures=True)
 
     def stop(self) -> None:
         """Ask the daemon to end; from its own event loop."""
+        self._stopping = True
         self._stop.set()
 
     @property
@@ -113,25 +122,25 @@ class Daemon:
         return self._monitor
 
     def reload(self) -> None:
-        """Read the configuration again and put it in force between two steps.
+        """Read the configuration again and put it in force between two batches.
 
         Raises
         ------
-        ConfigError
+        ShiftwatchError
             If it cannot be used, or changes what only a restart can change. The configuration
             before stays in force.
         """
         try:
-            settings = self._reloadable()
-        except ConfigError:
+            self._take_over(self._reloadable())
+        except ShiftwatchError as fault:
             self._desk.note_reload(successful=False, at=time.time())
+            _LOG.error("reload refused", extra={"fault": str(fault)})
             raise
-        self._steps.submit(self._put_in_force, settings).result()
         self._desk.note_reload(successful=True, at=time.time())
 
-    def request_step(self) -> None:
-        """Look for due batches now, besides the schedule, and wait for the end of it."""
-        self._steps.submit(self._step).result()
+    def request_step(self, model: str) -> None:
+        """Look for due batches of a model now, besides the schedule; wait for the end of it."""
+        self._in_turn(self._step, (model,))
 
     # --- inside ----------------------------------------------------------------------------
 
@@ -150,10 +159,30 @@ class Daemon:
             )
         return settings
 
+    def _take_over(self, settings: Settings) -> None:
+        """Swap after the batch at hand; an unchanged file is a success without work."""
+        if settings == self._settings:
+            return
+        self._reloading.set()
+        try:
+            self._in_turn(self._put_in_force, settings)
+        finally:
+            self._reloading.clear()
+
+    def _in_turn(self, work: Callable[..., None], *arguments: object) -> None:
+        """Run in the step's thread and wait for it."""
+        try:
+            self._steps.submit(work, *arguments).result()
+        except (CancelledError, RuntimeError) as fault:
+            if not self._stopping:
+                raise
+            raise ConfigError("the daemon is going down") from fault
+
     def _put_in_force(self, settings: Settings) -> None:
-        self._settings = settings
-        self._monitor = self._new_monitor(settings)
-        self._desk.settings = settings
+        if self._stopping:
+            raise ConfigError("the daemon is going down")
+        monitor = self._new_monitor(settings)
+        self._monitor, self._settings, self._desk.settings = monitor, settings, settings
         self._loop.call_soon_threadsafe(self._start_ticker)
         _LOG.info("configuration reloaded", extra={"path": self._source.path})
 
@@ -165,6 +194,7 @@ class Daemon:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                lifespan="off",
                 timeout_graceful_shutdown=5,
             )
         )
@@ -182,6 +212,8 @@ class Daemon:
     def _start_ticker(self) -> None:
         """Begin to tick by the settings in force, instead of those before."""
         self._stop_ticker()
+        if self._stopping:
+            return
         self._ticker = Ticker(self._settings.schedule, self._tick)
         self._ticker.start()
 
@@ -199,17 +231,25 @@ class Daemon:
     async def _tick(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._steps, self._step)
 
-    def _step(self) -> None:
-        with suppress(Stopped):
-            for run in self._monitor.step():
+    def _step(self, models: Sequence[str] | None = None) -> None:
+        """Judge what is due; a reload that waits has its turn after the batch at hand."""
+        if self._stopping:
+            return
+        with suppress(Stopped), closing(self._monitor.step(models)) as runs:
+            for run in runs:
                 _log_run(run)
                 self._on_run(run)
+                if self._reloading.is_set():
+                    return  # the ticker starts anew after the reload and goes on with the rest
             self._forget()
 
     def _forget(self) -> None:
-        """Drop what is older than the store is to keep."""
-        present = self._monitor.present_files()
-        self._store.forget(self._settings.store.keep_days, present, time.time())
+        """Drop what is older than the store is to keep, now and then."""
+        now = time.time()
+        if abs(now - self._forgotten_at) >= _FORGET_SECONDS:
+            self._forgotten_at = now
+            present = self._monitor.present_files()
+            self._store.forget(self._settings.store.keep_days, present, now)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -218,10 +258,8 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._hang_up))
 
     def _hang_up(self) -> None:
-        try:
+        with suppress(ShiftwatchError):  # logged and shown in the metrics where it arose
             self.reload()
-        except ConfigError as fault:
-            _LOG.error("reload refused", extra={"fault": str(fault)})
 
 
 def _listen(web: WebSettings) -> socket.socket:

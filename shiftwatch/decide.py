@@ -228,7 +228,7 @@ def _tested(
         )
     p_value = min([entry.corrected for entry in own if entry.matters], default=1.0)
     crossed = p_value <= policy.level
-    quiet = 0 if p_value <= QUIET_ABOVE else before.quiet + 1
+    quiet = 0 if _is_loud(p_value, policy.level) else before.quiet + 1
     cleared = before.alarm and not crossed and quiet >= QUIET_CHECKS
     alarm = crossed or (before.alarm and not cleared)
     return Decision(
@@ -242,6 +242,11 @@ def _tested(
         columns=targets,
         since=(before.since if before.alarm else batch_id) if alarm else None,
     )
+
+
+def _is_loud(p_value: float, level: float) -> bool:
+    """Whether a check puts off the clearing; one that crossed a generous level always does."""
+    return p_value <= max(QUIET_ABOVE, level)
 
 
 def _ratio(p_value: float, level: float) -> float:
@@ -277,7 +282,7 @@ def _schema(findings: Sequence[Finding], past: tuple[ScopeState, str]) -> Decisi
 def _remember(decision: Decision, before: ScopeState) -> ScopeState:
     if decision.p_value is None:
         return ScopeState(decision.alarm, before.quiet, decision.since)
-    quiet = 0 if decision.p_value <= QUIET_ABOVE else before.quiet + 1
+    quiet = 0 if _is_loud(decision.p_value, decision.level) else before.quiet + 1
     return ScopeState(decision.alarm, quiet, decision.since)
 
 

@@ -7,6 +7,7 @@ Never: runs a test in a request; a job goes to a worker.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from shiftwatch.status import Snapshot
 from shiftwatch.store import Store
 from shiftwatch.values import Run, Verdict
 
+_LOG = logging.getLogger(__name__)
+
 _MOST_JOBS = 50
 """Jobs and on-demand reports remembered; the oldest is forgotten first."""
 
@@ -38,8 +41,8 @@ class Steward(Protocol):
         """The monitor in force."""
         ...
 
-    def request_step(self) -> None:
-        """Look for due batches now and wait for the end of it."""
+    def request_step(self, model: str) -> None:
+        """Look for due batches of a model now and wait for the end of it."""
         ...
 
     def reload(self) -> None:
@@ -141,13 +144,16 @@ class Desk:
             outcome = {"status": "done", "report": report}
         except ShiftwatchError as fault:
             outcome = {"status": "failed", "detail": str(fault)}
+        except Exception:
+            _LOG.exception("job failed", extra={"job": job, "model": model})
+            raise
         finally:
             self._note(job, **outcome)
 
     def _do(self, model: str, path: str | None) -> str:
         """Query that selects the report of what was done."""
         if path is None:
-            self._steward.request_step()
+            self._steward.request_step(model)
             return ""
         run = self._steward.monitor.check_file(model, path)
         self._keep(model, run)

@@ -7,7 +7,7 @@ Never: compares with a level; remembers anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shiftwatch.profile import profile
@@ -107,11 +107,8 @@ def _column(
         return Skipped(test.name, column.name, scope, current.absent[column.name])
     rng = generator(seed, current.batch_id, test.name, scope, column.name)
     prepared = reference.prepared(test.name, scope, column.name)
-    try:
-        outcome = test.run(prepared, current.sample.column(column.name), rng)
-    except Exception as fault:  # noqa: BLE001 - one bad column never hides the others
-        return _failed(test.name, column.name, scope, fault)
-    return _placed(test.name, column.name, scope, outcome)
+    own = current.sample.column(column.name)
+    return _placed(test.name, column.name, scope, lambda: test.run(prepared, own, rng))
 
 
 def _joint(
@@ -123,20 +120,19 @@ def _joint(
         return Skipped(test.name, JOINT, scope, current.absent[gone[0]], ", ".join(gone))
     sample = Sample(current.sample.rows, tuple(current.sample.column(name) for name in names))
     rng = generator(seed, current.batch_id, test.name, scope)
-    try:
-        outcome = test.run(reference.prepared(test.name, scope, JOINT), sample, rng)
-    except Exception as fault:  # noqa: BLE001 - one failed test never hides the others
-        return _failed(test.name, JOINT, scope, fault)
-    return _placed(test.name, JOINT, scope, outcome)
-
-
-def _failed(test: str, target: str, scope: Scope, fault: Exception) -> Skipped:
-    return Skipped(test, target, scope, "test_failed", f"{type(fault).__name__}: {fault}")
+    prepared = reference.prepared(test.name, scope, JOINT)
+    return _placed(test.name, JOINT, scope, lambda: test.run(prepared, sample, rng))
 
 
 def _placed(
-    test: str, target: str, scope: Scope, outcome: Outcome | NotTested
+    test: str, target: str, scope: Scope, run: Callable[[], Outcome | NotTested]
 ) -> TwoSampleResult | Skipped:
+    """Run one test; one that fails is named and never hides the others."""
+    try:
+        outcome = run()
+    except Exception as fault:  # noqa: BLE001 - a bad column must not take the good ones with it
+        reason = f"{type(fault).__name__}: {fault}"
+        return Skipped(test, target, scope, "test_failed", reason)
     if isinstance(outcome, NotTested):
         return Skipped(test, target, scope, outcome.reason, outcome.detail)
     return TwoSampleResult(

@@ -11,7 +11,12 @@ import json
 import logging
 from typing import TextIO
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",  # uvicorn repeats its line there with terminal colours
+}
 
 
 class JsonFormatter(logging.Formatter):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shiftwatch import __version__, decide
@@ -31,6 +31,9 @@ _LOG = logging.getLogger(__name__)
 
 _FILES_PER_CALL = 200
 """Files inspected in one call, so that a large backlog stays within ``limits.seconds``."""
+
+_RECENT = 50
+"""Runs looked through after a restart for the newest that was not an error of ours."""
 
 _STATES: Mapping[Verdict, MonitorState] = {
     "shift": "ok",
@@ -55,6 +58,8 @@ class _Watched:
     tally: Tally
     due: bool = True
     """False when the last plan was worked off and no file has come since."""
+    waiting: dict[str, float] = field(default_factory=dict)
+    """Files that may still be in the writing, and when each was first seen."""
 
 
 class Monitor:
@@ -83,7 +88,7 @@ class Monitor:
         self._store = store
         self._clock = clock
         self._stopping = False
-        self._worker: Worker | None = None
+        self._workers: list[Worker] = []
         self._watched = {
             model.name: self._watch(model, fingerprints[model.name]) for model in settings.models
         }
@@ -97,9 +102,9 @@ class Monitor:
     @property
     def worker_pid(self) -> int | None:
         """Process id of the worker of the step at hand."""
-        return self._worker.pid if self._worker is not None else None
+        return next((worker.pid for worker in self._workers), None)
 
-    def step(self, models: Sequence[str] | None = None) -> Iterator[Run]:
+    def step(self, models: Sequence[str] | None = None) -> Generator[Run, None, None]:
         """Judge everything due, oldest first, yielding each run after it was stored.
 
         Parameters
@@ -112,17 +117,16 @@ class Monitor:
         Stopped
             After :meth:`stop`.
         """
-        with Worker(self._settings.limits) as worker:
-            self._worker = worker
+        with self._hired() as worker:
             for name in models if models is not None else tuple(self._watched):
+                if self._stopping:
+                    raise Stopped
                 yield from self._step_model(self._watched[name], worker)
-            self._worker = None
 
     def stop(self) -> None:
-        """End the step at hand; called from another thread. Nothing half-done is stored."""
+        """End every step and check at hand; called from another thread. Nothing half-done stays."""
         self._stopping = True
-        worker = self._worker
-        if worker is not None:
+        for worker in tuple(self._workers):
             worker.kill()
 
     def check_file(self, model: str, path: str) -> Run:
@@ -135,7 +139,7 @@ class Monitor:
         """
         watched = self._watched[model]
         listed = confined(watched.settings.batches, path)
-        with Worker(self._settings.limits) as worker:
+        with self._hired() as worker:
             request = Inspect((listed,), watched.settings.columns.time)
             (facts,) = worker.call(request)
             piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
@@ -159,17 +163,31 @@ class Monitor:
                 present[name] = frozenset(file.uri for file in files)
         return present
 
+    @contextmanager
+    def _hired(self) -> Iterator[Worker]:
+        """A worker that :meth:`stop` knows."""
+        with Worker(self._settings.limits) as worker:
+            self._workers.append(worker)
+            try:
+                if self._stopping:
+                    worker.kill()
+                yield worker
+            finally:
+                self._workers.remove(worker)
+
     # --- one model -------------------------------------------------------------------------
 
     def _watch(self, model: ModelSettings, fingerprint: str) -> _Watched:
         """Restored from the store, so a restart never resolves an alert."""
         last = self._store.run(model.name)
+        rows = self._store.runs(model.name, limit=_RECENT)
+        processed = (row.judged_at for row in rows if row.verdict != "error")
         status = ModelStatus(
             name=model.name,
             tests=(),
-            monitor_state=_STATES[last.verdict] if last is not None else "insufficient_data",
+            monitor_state=_state_of(last),
             last_run=last,
-            last_processed_at=last.judged_at if last is not None else None,
+            last_processed_at=next(processed, None),
             backlog=0,
         )
         cache = str(Path(self._settings.store.path).with_suffix(".references"))
@@ -177,31 +195,29 @@ class Monitor:
         return _Watched(model, context, status, Tally())
 
     def _step_model(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
+        """One model's share of a step; what goes wrong here stays with this model."""
         try:
             self._prepare(watched, worker)
             self._accept(watched, worker)
+            self._show(watched, fault=None, monitor_state=_state_of(watched.status.last_run))
             yield from self._work_off(watched, worker)
-        except ShiftwatchError as fault:
+        except Stopped:
+            raise
+        except Exception as fault:
             if self._stopping:
                 raise Stopped from fault
-            _LOG.error("step failed", extra={"model": watched.settings.name, "fault": str(fault)})
+            expected = isinstance(fault, ShiftwatchError)
+            extra = {"model": watched.settings.name, "fault": str(fault)}
+            _LOG.error("step failed", extra=extra, exc_info=None if expected else fault)
             watched.due = True
-            self._show(watched, fault=str(fault), monitor_state="error")
+            text = str(fault) if expected else f"internal error: {type(fault).__name__}: {fault}"
+            self._show(watched, fault=text, monitor_state="error")
 
     def _prepare(self, watched: _Watched, worker: Worker) -> None:
-        """Load the model and the reference when they are first needed."""
-        if watched.status.reference is not None and watched.status.fault is None:
-            return
-        info: PreparedInfo = worker.call(Prepare(watched.context))
-        last = watched.status.last_run
-        self._show(
-            watched,
-            reference=info.reference,
-            model=info.model,
-            tests=info.tests,
-            fault=None,
-            monitor_state=_STATES[last.verdict] if last is not None else "insufficient_data",
-        )
+        """Load the model and the reference when they are first needed, or have changed."""
+        if watched.status.reference is None:
+            info: PreparedInfo = worker.call(Prepare(watched.context))
+            self._show(watched, reference=info.reference, model=info.model, tests=info.tests)
 
     def _accept(self, watched: _Watched, worker: Worker) -> None:
         """Put new files in order and remember them before anything is judged."""
@@ -211,37 +227,47 @@ class Monitor:
         for start in range(0, len(new), _FILES_PER_CALL):
             part = new[start : start + _FILES_PER_CALL]
             facts += worker.call(Inspect(part, settings.columns.time))
-        accepted = self._store.accept_files(name, order(self._complete(facts, settings)))
+        accepted = self._store.accept_files(name, order(self._complete(watched, facts)))
         time_done = self._cursor(watched).time_done if accepted else None
         for file in accepted:
             _note(watched, file, time_done)
         watched.due = watched.due or bool(accepted)
 
-    def _complete(self, facts: Sequence[FileFacts], settings: ModelSettings) -> list[FileFacts]:
+    def _complete(self, watched: _Watched, facts: Sequence[FileFacts]) -> list[FileFacts]:
         """Without files that may still be in the writing; they are looked at again next time."""
-        patience = settings.window.grace_seconds
+        settings = watched.settings
         ready = []
         for file in facts:
             if not file.incomplete:
                 ready.append(file)
-            elif self._clock() - file.modified_ns / 1e9 >= patience:
+            elif self._waited(watched, file) >= settings.window.grace_seconds:
                 fault = f"{file.fault}, {settings.window.grace} after its last change"
                 ready.append(replace(file, fault=fault))
+        watched.waiting = {file.uri: watched.waiting.get(file.uri, self._clock()) for file in facts}
+        for file in ready:
+            del watched.waiting[file.uri]
         return ready
+
+    def _waited(self, watched: _Watched, file: FileFacts) -> float:
+        """Seconds since a file changed; since it was first seen if it says it is from the future."""
+        seen = watched.waiting.get(file.uri, self._clock())
+        age = self._clock() - file.modified_ns / 1e9
+        return age if age >= 0 else self._clock() - seen
 
     def _work_off(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
         if not watched.due:
+            self._show(watched, backlog=len(watched.waiting))
             return
         cursor = self._cursor(watched)
         batches = self._due(watched, cursor)
         for index, batch in enumerate(batches):
             if self._stopping:
                 raise Stopped
-            self._show(watched, backlog=len(batches) - index)
+            self._show(watched, backlog=len(batches) - index + len(watched.waiting))
             cursor = advance(cursor, batch)
             yield self._judge(watched, worker, (batch, cursor))
         watched.due = False
-        self._show(watched, backlog=0)
+        self._show(watched, backlog=len(watched.waiting))
 
     def _due(self, watched: _Watched, cursor: Cursor) -> tuple[Batch, ...]:
         files = self._store.accepted_files(watched.settings.name)
@@ -303,13 +329,16 @@ class Monitor:
 
     def _show_run(self, watched: _Watched, run: Run) -> None:
         processed = run.judged_at if run.verdict != "error" else watched.status.last_processed_at
+        known = watched.status.reference
+        used = run.provenance.get("reference_sha256")
         self._show(
             watched,
+            # Replaced while the daemon ran: the next step shows the new one.
+            reference=None if known is not None and used not in (None, known.sha256) else known,
             checkpoint_at=run.judged_at,
             last_run=run,
             last_processed_at=processed,
             monitor_state=_STATES[run.verdict],
-            fault=None,
         )
 
     def _show(
@@ -331,6 +360,10 @@ class Monitor:
             ready=ready,
             ready_reason="",
         )
+
+
+def _state_of(run: Run | None) -> MonitorState:
+    return _STATES[run.verdict] if run is not None else "insufficient_data"
 
 
 def _note(watched: _Watched, file: AcceptedFile, time_done: float | None) -> None:

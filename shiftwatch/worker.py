@@ -35,6 +35,9 @@ _ENVIRONMENT = {
 
 _GOODBYE_SECONDS = 5.0
 
+_START_SECONDS = 60.0
+"""For the interpreter and its imports: half a second on an idle machine."""
+
 
 class Worker:
     """One child process; started at the first call, to be closed after a step.
@@ -47,6 +50,7 @@ class Worker:
 
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
+        self._killed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 
@@ -66,8 +70,8 @@ class Worker:
         ShiftwatchError
             What the child itself raised.
         """
-        connection = self._started()
         try:
+            connection = self._started()
             connection.send(request)
             if not connection.poll(self._limits.seconds):
                 self._end()
@@ -83,7 +87,8 @@ class Worker:
         raise value
 
     def kill(self) -> None:
-        """End the child at once, from any thread; the call at hand raises WorkerError."""
+        """End the child at once, from any thread; this and later calls raise WorkerError."""
+        self._killed = True
         process = self._process
         if process is not None:
             process.kill()
@@ -107,6 +112,8 @@ class Worker:
         self.close()
 
     def _started(self) -> Connection:
+        if self._killed:
+            raise WorkerError("the worker was told to end")
         if self._connection is None:
             ours, theirs = socket.socketpair()
             command = [sys.executable, "-m", "shiftwatch.child", str(theirs.fileno())]
@@ -119,7 +126,17 @@ class Worker:
                     env=os.environ | _ENVIRONMENT,
                 )
             self._connection = Connection(ours.detach())
+            if self._killed:  # told so while it was being started
+                self._process.kill()
+            self._await_ready(self._connection)
         return self._connection
+
+    def _await_ready(self, connection: Connection) -> None:
+        """Wait for the child's imports, which do not count against ``limits.seconds``."""
+        if not connection.poll(_START_SECONDS):
+            self._end()
+            raise WorkerError(f"the worker did not start within {_START_SECONDS:g} s")
+        connection.recv()
 
     def _cause_of_death(self) -> str:
         """What ended the child, in words; the child is gone afterwards."""
@@ -139,4 +156,7 @@ class Worker:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if fault is not None:
+            self._end()  # nobody waits for its answer any more
+        else:
+            self.close()

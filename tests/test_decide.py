@@ -90,6 +90,7 @@ def test_the_alarm_rises_exactly_when_holm_names_something(
     assert crossed == bool(named(weigh(results, [], POLICY), POLICY.level))
 
 
+@pytest.mark.slow
 def test_at_most_one_false_alarm_per_thousand_checks_under_strong_dependence() -> None:
     rng = np.random.default_rng(7)
     checks, columns, alarms = 40_000, 10, 0
@@ -140,6 +141,14 @@ def test_a_weakly_suspicious_check_starts_the_quiet_count_anew() -> None:
     for p in (0.8, 0.8, 0.04, 0.8, 0.8):
         decisions, state = _decide([_result(p)], state)
     assert _scope(decisions, "input").alarm
+
+
+def test_a_check_that_crosses_a_generous_level_is_not_quiet() -> None:
+    generous = Policy(per_checks=5)
+    state = State()
+    for _ in range(2 * QUIET_CHECKS):
+        decisions, state = decide([_result(0.15)], (), (), (state, "b"), generous)
+        assert _scope(decisions, "input").alarm
 
 
 def test_a_batch_that_tests_nothing_changes_no_alarm() -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shiftwatch.errors import DataError
+from shiftwatch.errors import DataError, WorkerError
 from shiftwatch.monitor import Monitor, Stopped, confined
 from shiftwatch.settings import (
     ByRows,
@@ -27,6 +27,7 @@ from shiftwatch.settings import (
     TestsSettings,
     WindowSettings,
 )
+from shiftwatch.status import Snapshot
 from shiftwatch.store import Store
 from shiftwatch.values import Run
 from tests.streams import LONG_AGO, judge, scope, settings_of
@@ -310,3 +311,93 @@ def test_rows_without_event_time_are_counted_where_time_makes_the_batches(
     assert first.batch.rows == 53
     (finding,) = [f for f in first.findings if f.code == "rows_without_time"]
     assert finding.message.startswith("rows without event time in its files: 7;")
+
+
+def test_a_fault_of_one_model_stays_with_it(tmp_path: Path, model: ModelSettings) -> None:
+    """Whatever the fault is: here a listing that fails in a way nobody foresaw."""
+    _stream(tmp_path, shifted_from=9, count=1)
+    settings = settings_of(tmp_path, model)
+    bad = replace(model, name="a", batches=str(tmp_path / "batches" / "\0"))
+    settings = replace(settings, models=(bad, model))
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, time.time, {"a": "test", "m": "test"})
+        runs = list(monitor.step())
+        first, second = monitor.snapshot.models
+    assert [run.model for run in runs] == ["m"]
+    assert (first.monitor_state, second.monitor_state) == ("error", "ok")
+    assert first.fault is not None
+    assert second.fault is None
+
+
+def test_the_state_of_a_model_without_batches_folder_does_not_flicker(
+    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=1)
+    with _open(tmp_path, model) as monitor:
+        list(monitor.step())
+        (tmp_path / "batches").rename(tmp_path / "elsewhere")
+        list(monitor.step())
+        shown = []
+        draw = monitor._drawn
+
+        def drawn(*, ready: bool, checkpoint_at: float | None) -> Snapshot:
+            snapshot = draw(ready=ready, checkpoint_at=checkpoint_at)
+            shown.append(snapshot.models[0].monitor_state)
+            return snapshot
+
+        monkeypatch.setattr(monitor, "_drawn", drawn)
+        list(monitor.step())
+    assert set(shown) == {"error"}
+
+
+def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=2)
+    with _open(tmp_path, model) as monitor:
+        steps = monitor.step()
+        good = next(steps)
+        pid = monitor.worker_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        (failed,) = list(steps)
+        assert failed.verdict == "error"
+        assert monitor.snapshot.models[0].last_processed_at == good.judged_at
+    with _open(tmp_path, model) as monitor:
+        assert monitor.snapshot.models[0].last_processed_at == good.judged_at
+
+
+def test_files_in_the_writing_are_counted_as_waiting(tmp_path: Path, model: ModelSettings) -> None:
+    path = _write(tmp_path, "a.parquet", _table(100, 3))
+    path.write_bytes(path.read_bytes()[:50])
+    future = time.time() + 10_000
+    os.utime(path, (future, future))
+    with _open(tmp_path, model) as monitor:
+        assert list(monitor.step()) == []
+        assert monitor.snapshot.models[0].backlog == 1
+
+
+def test_a_file_from_the_future_is_waited_for_since_it_was_first_seen(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    path = _write(tmp_path, "a.parquet", _table(100, 3))
+    path.write_bytes(path.read_bytes()[:50])
+    os.utime(path, (4e9, 4e9))
+    settings = settings_of(tmp_path, model)
+    now = [1000.0]
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, lambda: now[0], {"m": "test"})
+        assert list(monitor.step()) == []
+        now[0] += 301
+        (run,) = list(monitor.step())
+    assert run.verdict == "invalid_data"
+
+
+def test_stop_ends_an_on_demand_check_too(tmp_path: Path, model: ModelSettings) -> None:
+    path = _write(tmp_path, "a.parquet", _table(100, 3))
+    with _open(tmp_path, model) as monitor:
+        monitor.stop()
+        with pytest.raises(WorkerError):
+            monitor.check_file("m", str(path))
+        with pytest.raises(Stopped):
+            list(monitor.step())
