@@ -20,7 +20,7 @@ from shiftwatch.model import OnnxModel
 from shiftwatch.reference import Reference, generator
 from shiftwatch.requests import Check, Checked, Inspect, Prepare, PreparedInfo, Request
 from shiftwatch.sample import Column, Sample
-from shiftwatch.source import parquet
+from shiftwatch.source import facts, parquet
 from shiftwatch.values import (
     Batch,
     ColumnProfile,
@@ -60,7 +60,8 @@ def check(watched: Watch, request: Check) -> Checked:
     try:
         gathered = _gather(watched, request.batch, stopwatch)
     except DataError as fault:
-        finding = Finding("unreadable", "", str(fault), "invalid")
+        code = "incomplete" if facts.NO_FOOTER in fault.what else "unreadable"
+        finding = Finding(code, "", str(fault), "invalid")
         return _concluded(watched, request, state, _Judgement.without_tests(finding), stopwatch)
     needed = watched.context.model.window.min_rows
     if gathered.rows < needed:
@@ -119,12 +120,16 @@ def _predicted(
         prediction = predict(sample, schema, model)
     except ModelError as fault:
         return (), (Finding("model_failed", "", str(fault), "invalid"),)
+    if not prediction.columns:
+        told = " ".join(finding.message for finding in prediction.findings)
+        return (), (Finding("model_failed", "", told or "the model gave no output", "invalid"),)
     return prediction.columns, prediction.findings
 
 
 def _absent(reference: Reference, gathered: _Gathered) -> Mapping[str, str]:
     """Why a column of the reference is not in the batch, by name."""
-    reasons = {f.column: f.code for f in gathered.findings if f.code == "changed_type"}
+    told = ("missing_column", "changed_type")
+    reasons = {f.column: f.code for f in gathered.findings if f.code in told}
     absent: dict[str, str] = {}
     for column in reference.schema:
         if column.role in ("input", "prediction") and not gathered.sample.has(column.name):
@@ -176,6 +181,10 @@ def _concluded(
 ) -> Checked:
     policy = decide.Policy.of(watched.context.alarms, watched.context.model.tolerance)
     findings = judgement.findings
+    if state.basis not in (None, watched.basis):
+        text = "the reference or the model is another one than before: the alarms start anew"
+        findings = (*findings, Finding("new_basis", "", text, "note"))
+        state = decide.State(checks=state.checks)
     with stopwatch.stage("decide"):
         decisions, after = decide.decide(
             judgement.results, judgement.skipped, findings, (state, request.batch.id), policy
@@ -199,7 +208,7 @@ def _concluded(
         provenance=_provenance(watched, request.batch),
         cost=stopwatch.cost(),
     )
-    return Checked(run, after.to_json())
+    return Checked(run, replace(after, basis=watched.basis).to_json())
 
 
 def _reasons(verdict: Verdict, judgement: _Judgement) -> tuple[str, ...]:

@@ -91,6 +91,8 @@ class State:
 
     checks: int = 0
     scopes: Mapping[Scope, ScopeState] = field(default_factory=dict)
+    basis: str | None = None
+    """Reference and model the memory was made with; None in a new state."""
 
     def to_json(self) -> str:
         """Text for the store, versioned."""
@@ -98,7 +100,12 @@ class State:
             scope: {"alarm": s.alarm, "quiet": s.quiet, "since": s.since}
             for scope, s in self.scopes.items()
         }
-        content = {"version": STATE_VERSION, "checks": self.checks, "scopes": scopes}
+        content = {
+            "version": STATE_VERSION,
+            "checks": self.checks,
+            "scopes": scopes,
+            "basis": self.basis,
+        }
         return json.dumps(content, sort_keys=True)
 
     @classmethod
@@ -119,7 +126,7 @@ class State:
                 hint="run the version of shiftwatch that wrote it, or start a new store",
             )
         scopes = {scope: ScopeState(**fields) for scope, fields in content["scopes"].items()}
-        return cls(content["checks"], scopes)
+        return cls(content["checks"], scopes, content.get("basis"))
 
 
 @dataclass(frozen=True, slots=True)

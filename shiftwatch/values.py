@@ -156,7 +156,6 @@ SKIP_REASONS: Mapping[str, str] = {
     "all_null": "every value is null on one side; the null rate is tested instead",
     "timestamp": "raw timestamps always move on, so they are not tested as values",
     "unsupported_type": "nested and binary columns are not tested; exclude them in `features`",
-    "no_columns": "the scope has no column this test can use",
     "no_predictions": "the model could not be run on this batch; see the finding",
     "all_categories_known": "no category in the batch is absent from the reference",
     "test_failed": "the test stopped with an error of our own; please report it",
@@ -185,7 +184,6 @@ FINDING_CODES: Mapping[str, str] = {
     "renamed_by_case": "a column's name differs from the reference's only by case; it is used",
     "unreadable": "the file cannot be read",
     "incomplete": "the file had no readable footer when its grace period ended",
-    "duplicate": "the same bytes were judged before under another name",
     "subsampled": "the batch has more rows than `max_rows`; a seeded sample of it was tested",
     "new_categories": "the batch has categories the reference has never had",
     "infinite": "a numeric column holds infinite values",
@@ -193,7 +191,7 @@ FINDING_CODES: Mapping[str, str] = {
     "model_failed": "the model refused the batch",
     "output_skipped": "an output of the model is not one value per row, and is not watched",
     "rows_without_time": "rows with a null event time belong to no time window and are not tested",
-    "late_rows": "rows arrived for a time window that had been judged",
+    "new_basis": "the reference or the model was replaced, so the alarms start anew",
 }
 """Every finding, with what it means."""
 

@@ -14,11 +14,12 @@ from importlib import metadata
 from pathlib import Path
 
 from shiftwatch import cache, roles
-from shiftwatch.errors import DataError
+from shiftwatch.errors import DataError, ModelError
 from shiftwatch.model import OnnxModel, Prediction
 from shiftwatch.reference import Reference, generator, prepare
 from shiftwatch.requests import Context, PreparedInfo
 from shiftwatch.sample import Sample
+from shiftwatch.settings import ModelSettings
 from shiftwatch.source import parquet
 from shiftwatch.status import ReferenceInfo
 from shiftwatch.twosample.registry import Plan, build
@@ -36,6 +37,12 @@ class Watch:
     reference: Reference
     reference_sha256: str
     plan: Plan
+
+    @property
+    def basis(self) -> str:
+        """What alarms rest on: with another reference or model they start anew."""
+        model = self.model.sha256 if self.model is not None else ""
+        return f"{self.reference_sha256[:16]}:{model[:16]}"
 
     def info(self) -> PreparedInfo:
         """What the metrics show of it."""
@@ -71,8 +78,9 @@ def watch(context: Context) -> Watch:
 def load(context: Context) -> Watch:
     """Load the model and the prepared reference, preparing it if that was never done.
 
-    The cache key covers the reference's and the model's bytes, everything configured, and the
-    versions of the libraries, so nothing stale is ever used.
+    The cache key covers the reference's and the model's bytes, everything configured but where
+    files lie, and the versions of the libraries, so nothing stale is ever used, and moving files
+    costs nothing.
     """
     settings = context.model
     model = OnnxModel.load(settings.model) if settings.model is not None else None
@@ -81,7 +89,7 @@ def load(context: Context) -> Watch:
         {
             "reference": reference_sha256,
             "model": model.sha256 if model is not None else "",
-            "settings": repr((settings, context.seed)),
+            "settings": repr((_placeless(settings), context.seed)),
             "versions": repr(versions()),
         }
     )
@@ -96,6 +104,10 @@ def load(context: Context) -> Watch:
     if stored is None:
         raise DataError("the prepared reference cannot be read back", where=str(folder))
     return Watch(context, model, Reference.from_plain(*stored), reference_sha256, plan)
+
+
+def _placeless(settings: ModelSettings) -> ModelSettings:
+    return replace(settings, model=None, reference="", batches="")
 
 
 def _prepared(context: Context, model: OnnxModel | None, plan: Plan) -> Reference:
@@ -124,6 +136,13 @@ def with_predictions(
     if model is None:
         return sample, tuple(schema)
     prediction = predict(sample, schema, model)
+    if not prediction.columns:
+        told = " ".join(finding.message for finding in prediction.findings)
+        raise ModelError(
+            f"no row of the reference gets a prediction: {told}",
+            where=model.path,
+            hint="give a reference the model can score, or watch without `model:`",
+        )
     added = tuple(
         SchemaColumn(column.name, column.kind, "prediction", column.type)
         for column in prediction.columns

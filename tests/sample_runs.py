@@ -220,7 +220,7 @@ SKIPPED: tuple[Skipped, ...] = (
     Skipped("unseen", "region", "input", "all_categories_known"),
     Skipped("unseen", "device", "input", "all_categories_known"),
     Skipped("ks", "signed_up", "input", "timestamp", "timestamp[us]"),
-    Skipped("mmd", "*", "prediction", "no_columns"),
+    Skipped("mmd", "*", "prediction", "no_predictions"),
 )
 
 PROVENANCE: dict[str, Any] = {

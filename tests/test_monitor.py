@@ -184,6 +184,7 @@ def test_a_file_in_the_writing_is_waited_for_and_reported_after_its_grace(
     (late,) = judge(tmp_path, model)
     assert late.verdict == "invalid_data"
     assert "footer" in late.reasons[0]
+    assert late.findings[0].code == "incomplete"
 
 
 def test_too_few_rows_are_insufficient_data(tmp_path: Path, model: ModelSettings) -> None:
@@ -401,3 +402,18 @@ def test_stop_ends_an_on_demand_check_too(tmp_path: Path, model: ModelSettings) 
             monitor.check_file("m", str(path))
         with pytest.raises(Stopped):
             list(monitor.step())
+
+
+def test_another_reference_starts_the_alarms_anew_and_is_told(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=0, count=1)
+    (run,) = judge(tmp_path, model)
+    assert run.alarm
+    pq.write_table(_table(2000, 999), model.reference)
+    start = START + timedelta(days=5)
+    _write(tmp_path, "next.parquet", _table(300, 50, start=start))
+    (after,) = judge(tmp_path, model)
+    assert after.verdict == "no_shift"
+    assert not after.alarm
+    assert "new_basis" in {finding.code for finding in after.findings}

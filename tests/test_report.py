@@ -526,7 +526,7 @@ def test_no_name_can_become_markup(kind: str) -> None:
     assert len(html.encode("utf-8")) < 150_000
 
 
-@pytest.mark.parametrize("kind", set(HOSTILE) - {"long", "empty", "lines"})
+@pytest.mark.parametrize("kind", sorted(set(HOSTILE) - {"long", "empty", "lines"}))
 def test_a_hostile_name_is_shown_as_it_is_written(kind: str) -> None:
     shown = visible(HOSTILE[kind])
     page = Page(render_html(hostile_run(HOSTILE[kind])))
