@@ -10,6 +10,7 @@ configuration can point at its line.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Literal
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[smhd])")
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME = re.compile(r"[a-z0-9_-]+")
+_LONGEST_SECONDS = 10 * 365 * 86400.0
 
 
 class FieldError(ValueError):
@@ -42,7 +44,8 @@ def duration_seconds(text: str) -> float:
     Raises
     ------
     ValueError
-        If the text is not a positive number followed by one of s, m, h, d.
+        If the text is not a positive number followed by one of s, m, h, d, or says more than ten
+        years.
 
     Examples
     --------
@@ -53,7 +56,11 @@ def duration_seconds(text: str) -> float:
     if match is None or float(match["number"]) == 0:
         message = f"{text!r} is not a duration; write for example 30s, 5m, 1h or 7d"
         raise ValueError(message)
-    return float(match["number"]) * _UNIT_SECONDS[match["unit"]]
+    seconds = float(match["number"]) * _UNIT_SECONDS[match["unit"]]
+    if seconds > _LONGEST_SECONDS:
+        message = f"{text!r} is more than ten years; write for example 30s, 5m, 1h or 7d"
+        raise ValueError(message)
+    return seconds
 
 
 def _check_duration(field_name: str, text: str) -> None:
@@ -64,8 +71,13 @@ def _check_duration(field_name: str, text: str) -> None:
 
 
 def _check_at_least(field_name: str, value: float, minimum: float) -> None:
-    if value < minimum:
+    if not value >= minimum:  # so that NaN is refused as well
         raise FieldError(field_name, f"{value} is too small; write {minimum} or more")
+
+
+def _check_at_most(field_name: str, value: float, maximum: float) -> None:
+    if value > maximum:
+        raise FieldError(field_name, f"{value} is too large; write {maximum} or less")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +183,9 @@ class FeatureSettings:
     """Which columns are model inputs. Empty ``include`` means: all without another role."""
 
     include: tuple[str, ...] = ()
+    """Columns that are inputs, in the order in which a single tensor takes them."""
     exclude: tuple[str, ...] = ()
+    """Columns that are no inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +193,7 @@ class ColumnSettings:
     """Roles of columns that are not inputs."""
 
     id: str | None = None
+    """Identifies a row; never tested."""
     time: str | None = None
     """Event time, an Arrow timestamp: orders the batches and cuts time windows."""
     prediction: tuple[str, ...] = ()
@@ -247,9 +262,13 @@ class ToleranceSettings:
     """
 
     default: float = 0.02
+    """For every test and column that is not named; smaller for ``nulls`` and ``unseen``."""
     mode: Literal["suppress", "prove"] = "suppress"
+    """Only ``suppress`` is available yet."""
     tests: Mapping[str, float] = field(default_factory=dict)
+    """By test."""
     columns: Mapping[str, float] = field(default_factory=dict)
+    """By column; goes before ``tests``."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.default < 1:
@@ -263,8 +282,11 @@ class ModelSettings:
     """One watched model."""
 
     name: str
+    """Label ``model`` of the metrics; a-z 0-9 _ - only."""
     reference: str
+    """Parquet file or folder: what the model was trained or accepted on."""
     batches: str
+    """Folder; every new Parquet file below it is looked at."""
     model: str | None = None
     """ONNX file; without it inputs and logged predictions are watched and no model is run."""
     features: FeatureSettings = field(default_factory=FeatureSettings)
@@ -273,6 +295,7 @@ class ModelSettings:
     """Integer columns to be tested as categories; strings and booleans always are."""
     window: WindowSettings = field(default_factory=WindowSettings)
     season: Literal["day", "week"] | None = None
+    """Compare with the same phase of the reference; not available yet."""
     tests: TestsSettings = field(default_factory=TestsSettings.all)
     tolerance: ToleranceSettings = field(default_factory=ToleranceSettings)
 
@@ -294,7 +317,9 @@ class FalseAlarmSettings:
     """The promise: at most one expected false alarm of a model in this many checks."""
 
     per_checks: int | None = None
+    """Checks of a model per expected false alarm at most; 1000 by default."""
     per_days: float | None = None
+    """The same in days; not available yet."""
 
     def __post_init__(self) -> None:
         if self.per_days is not None:
@@ -326,7 +351,9 @@ class ScheduleSettings:
     """When to look for new batches: ``every`` or ``cron``, in UTC."""
 
     every: str | None = None
+    """Time between two looks, such as ``5m``, which is the default."""
     cron: str | None = None
+    """Five fields, such as ``*/5 * * * *``, in UTC."""
 
     def __post_init__(self) -> None:
         if self.every is not None and self.cron is not None:
@@ -347,7 +374,9 @@ class StoreSettings:
     """Where history is kept."""
 
     path: str = "shiftwatch.db"
+    """SQLite file; prepared references are kept beside it."""
     keep_days: float = 400
+    """Verdicts older than this many days are forgotten."""
 
     def __post_init__(self) -> None:
         _check_at_least("keep_days", self.keep_days, 1)
@@ -358,10 +387,15 @@ class WebSettings:
     """Where the daemon listens."""
 
     listen: str = "127.0.0.1:9464"
+    """HOST:PORT; other than loopback only with ``allow_insecure``."""
     tls: Mapping[str, str] | None = None
+    """Not available yet."""
     tokens_file: str | None = None
+    """Not available yet."""
     allow_insecure: bool = False
+    """Whether to listen on an address that others can reach, without tokens or TLS."""
     public: tuple[str, ...] = ("/metrics", "/healthz", "/readyz")
+    """Paths that need no token once tokens are available."""
 
     def __post_init__(self) -> None:
         if self.tls is not None:
@@ -369,7 +403,8 @@ class WebSettings:
         if self.tokens_file is not None:
             raise NotAvailableError("tokens_file", "write null")
         host, separator, port = self.listen.rpartition(":")
-        if not separator or not host or not port.isdigit() or int(port) > 65535:
+        number = int(port) if port.isascii() and port.isdigit() else -1
+        if not separator or not host or not 0 <= number <= 65535:
             raise FieldError("listen", f"{self.listen!r} is no address; write HOST:PORT")
         if not self.allow_insecure and not _is_loopback(host):
             raise FieldError(
@@ -390,7 +425,10 @@ class WebSettings:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or host.startswith("127.") or host.strip("[]") == "::1"
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name, which may lead anywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +444,9 @@ class LimitSettings:
 
     def __post_init__(self) -> None:
         _check_at_least("memory_mb", self.memory_mb, 128)
+        _check_at_most("memory_mb", self.memory_mb, 1_000_000_000)  # the system counts in 63 bits
         _check_at_least("seconds", self.seconds, 1)
+        _check_at_most("seconds", self.seconds, 1_000_000)
         _check_at_least("series_per_model", self.series_per_model, 0)
 
 
@@ -415,12 +455,14 @@ class Settings:
     """Everything that can be configured."""
 
     models: tuple[ModelSettings, ...]
+    """The watched models; at least one."""
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     web: WebSettings = field(default_factory=WebSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     seed: int = 0
+    """Root of all randomness; the same seed and bytes give the same verdict."""
 
     def __post_init__(self) -> None:
         if not self.models:
