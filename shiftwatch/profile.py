@@ -92,10 +92,10 @@ def _edges(values: NDArray[Any]) -> NDArray[np.float64]:
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return np.array([0.0])
-    low, high = np.quantile(finite, [0.005, 0.995])
+    low, high = np.quantile(finite / 2, [0.005, 0.995])  # halves: differences may overflow
     if low == high:
-        return np.array([low])
-    return np.linspace(low, high, _BINS + 1)
+        return np.array([2 * low])
+    return 2 * np.linspace(low, high, _BINS + 1)
 
 
 def _counts(edges: NDArray[np.float64], values: NDArray[Any]) -> NDArray[np.int64]:
