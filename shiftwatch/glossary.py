@@ -8,7 +8,10 @@ Never: keeps a text that another room already has.
 from __future__ import annotations
 
 import ast
+import difflib
 import inspect
+import re
+from collections.abc import Iterator, Mapping
 
 from shiftwatch import settings
 from shiftwatch.metrics import FAMILIES
@@ -35,39 +38,90 @@ VERDICTS = {
 }
 
 
+_Fields = list[tuple[str, str, tuple[str, ...]]]
+"""Name, docstring and settings classes of each field of a class."""
+
+
+def _classes() -> dict[str, tuple[str, _Fields]]:
+    """First line and fields of every class of the settings, by name."""
+    nodes = ast.parse(inspect.getsource(settings)).body
+    found = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    return {
+        name: ((ast.get_docstring(node) or "").partition("\n")[0], list(_fields(node, found)))
+        for name, node in found.items()
+    }
+
+
+def _fields(
+    node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]
+) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    for statement, after in zip(node.body, [*node.body[1:], ast.Pass()], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            text = ""
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                text = " ".join(str(after.value.value).split())
+            names = (n.id for n in ast.walk(statement.annotation) if isinstance(n, ast.Name))
+            yield statement.target.id, text, tuple(name for name in names if name in classes)
+
+
 def _config_keys() -> dict[str, str]:
-    """Docstrings of the settings' classes and, behind their names, of their fields."""
-    tree = ast.parse(inspect.getsource(settings))
-    keys: dict[str, str] = {}
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            for field, text in zip(node.body, node.body[1:], strict=False):
-                if (
-                    isinstance(field, ast.AnnAssign)
-                    and isinstance(field.target, ast.Name)
-                    and isinstance(text, ast.Expr)
-                    and isinstance(text.value, ast.Constant)
-                ):
-                    keys[field.target.id] = " ".join(str(text.value.value).split())
-    return keys
+    """What is said of each key, by its whole path, such as ``models.window.max_rows``."""
+    classes = _classes()
+
+    def walk(kind: str, path: str) -> Iterator[tuple[str, str]]:
+        for name, text, kinds in classes[kind][1]:
+            here = f"{path}.{name}".removeprefix(".")
+            yield here, text or "; ".join(classes[inner][0] for inner in kinds or (kind,))
+            for inner in kinds:
+                yield from walk(inner, here)
+
+    return dict(walk("Settings", ""))
 
 
-def _all() -> dict[str, str]:
+def _senses() -> dict[str, list[str]]:
+    """Every name with all it stands for; a key is found by any end of its path."""
+    senses: dict[str, list[str]] = {}
     metrics = {family.name: family.help for family in FAMILIES}
-    return {**_config_keys(), **metrics, **FINDING_CODES, **SKIP_REASONS, **VERDICTS, **TESTS}
+    for texts in (TESTS, VERDICTS, FINDING_CODES, SKIP_REASONS, metrics):
+        for name, text in texts.items():
+            senses.setdefault(name, []).append(text)
+    for path, text in _config_keys().items():
+        steps = path.split(".")
+        for start in range(len(steps)):
+            senses.setdefault(".".join(steps[start:]), []).append(f"`{path}`: {text}")
+    return senses
 
 
 def meaning(name: str) -> str | None:
-    """What a name means; None if nothing has it.
+    """What a name means, all senses of it; None if nothing has it.
+
+    A configuration key may be given as faults print it, ``models[0].window.max_rows``, or by any
+    end of that.
 
     Examples
     --------
     >>> meaning("no_nulls")
     'neither side has a null, so the rate cannot differ'
+    >>> meaning("missing_column").count("; or ")
+    1
     """
-    return _all().get(name)
+    senses = _senses().get(re.sub(r"\[\d+\]", "", name))
+    return "; or ".join(dict.fromkeys(text.rstrip(".") for text in senses)) if senses else None
 
 
 def names() -> list[str]:
-    """Every name that has a meaning, sorted."""
-    return sorted(_all())
+    """Every name that has a meaning, sorted; configuration keys by every end of their path."""
+    return sorted(_senses())
+
+
+def similar(name: str) -> list[str]:
+    """Names that may have been meant; every name without a dot where none is close.
+
+    Examples
+    --------
+    >>> similar("no_null")[0]
+    'no_nulls'
+    """
+    known = names()
+    close = difflib.get_close_matches(name, known, n=5)
+    return close or [each for each in known if "." not in each]
