@@ -16,13 +16,14 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
 from shiftwatch import logs
 from shiftwatch.daemon import Daemon, Source
 from shiftwatch.demo.stream import STEPS_TO_FULL_SHIFT
+from shiftwatch.errors import ShiftwatchError
 from shiftwatch.report import run_line
 from shiftwatch.values import Run
 
@@ -37,6 +38,8 @@ models:
 schedule: {{every: 1s}}
 web: {{listen: "{listen}"}}
 """
+
+_LOOK_SECONDS = 0.2
 
 
 def show(*, batches: int, leave: bool, pace: float, listen: str) -> None:
@@ -78,6 +81,9 @@ def _stream(folder: Path, batches: int, pace: float) -> Iterator[subprocess.Pope
             yield process
         finally:
             process.terminate()
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):  # what it has not read is of no use now
+                    process.stdin.close()
 
 
 class _Show:
@@ -88,6 +94,8 @@ class _Show:
         self._leave = leave
         self._stream = stream
         self._runs: list[Run] = []
+        self._ready = False
+        self._fault: ShiftwatchError | None = None
 
     async def run(self, config: Path) -> None:
         """Serve to the end of the stream, or until a signal."""
@@ -95,22 +103,46 @@ class _Show:
         self._daemon = Daemon(
             Source(str(config), os.environ), on_run=self._on_run, on_ready=self._on_ready
         )
-        await self._daemon.run()
+        looking = self._loop.create_task(self._look_for_faults())
+        try:
+            await self._daemon.run()
+        finally:
+            looking.cancel()
+        if self._fault is not None:
+            raise self._fault
         self._summary()
 
+    async def _look_for_faults(self) -> None:
+        """End the daemon on a fault; it would wait for a cure, and here nobody can bring one."""
+        while self._fault is None:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._fault = self._found()
+        self._daemon.stop()
+
+    def _found(self) -> ShiftwatchError | None:
+        if self._stream.poll():
+            return ShiftwatchError(f"the stream ended with status {self._stream.returncode}")
+        for status in self._daemon.monitor.snapshot.models if self._ready else ():
+            if status.fault is not None:
+                return ShiftwatchError(status.fault, where=status.name)
+        return None
+
     def _on_ready(self, url: str) -> None:
+        self._ready = True
         half = self._batches // 2
         _say(
             f"\n  overview   {url}/\n"
             f"  metrics    {url}/metrics\n"
             f"  report     {url}/api/v1/models/churn/report\n\n"
             f"{self._batches} batches of 500 rows. The first {half} come from the law of the "
-            f"reference; after that\ntenure, price, plan and a new device drift, full by batch "
-            f"{half + STEPS_TO_FULL_SHIFT}. Level per check: 1 in 1000.\n"
+            f"reference; then\ntenure, price, plan and the nulls of satisfaction drift, more by "
+            f"an eighth a batch up to batch {min(self._batches, half + STEPS_TO_FULL_SHIFT)}.\n"
+            "Level per check: 1 in 1000.\n"
         )
         if self._stream.stdin is not None:
-            self._stream.stdin.write("go\n")
-            self._stream.stdin.flush()
+            with suppress(BrokenPipeError):  # it has ended, and its status says more
+                self._stream.stdin.write("go\n")
+                self._stream.stdin.flush()
 
     def _on_run(self, run: Run) -> None:
         self._runs.append(run)
