@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -25,6 +26,8 @@ from shiftwatch import __version__
 from shiftwatch.errors import ConfigError, ShiftwatchError
 
 if TYPE_CHECKING:
+    from shiftwatch.requests import Context, PreparedInfo
+    from shiftwatch.settings import LimitSettings
     from shiftwatch.values import Run
 
 SHIFT, USAGE, INTERNAL, BAD_CONFIG = 1, 2, 70, 78
@@ -45,7 +48,41 @@ FailOnAlarm = Annotated[
 
 def main() -> None:
     """Run the command line; the entry point of the program."""
-    app()
+    try:
+        app()
+    except Exception:
+        # Python would end with 1, which says "shift" to whoever asked with --fail-on-alarm.
+        sys.excepthook = _end_as_internal_error
+        raise
+
+
+def _end_as_internal_error(
+    kind: type[BaseException], fault: BaseException, trace: TracebackType | None
+) -> None:
+    sys.__excepthook__(kind, fault, trace)
+    raise SystemExit(INTERNAL)
+
+
+def _told_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda wanted: _told_version(wanted=wanted),
+            help="Print the version and end.",
+        ),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 @contextmanager
@@ -89,10 +126,11 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
             for number, judged in enumerate(monitor.step(), start=1):
                 _print_run(judged, number, as_json=as_json)
             snapshot = monitor.snapshot
-    for status in snapshot.models:
-        if status.fault is not None:
-            typer.echo(f"error: {status.name}: {status.fault}", err=True)
-            raise typer.Exit(INTERNAL)
+    faulty = [status for status in snapshot.models if status.fault is not None]
+    for status in faulty:
+        typer.echo(f"error: {status.name}: {status.fault}", err=True)
+    if faulty:
+        raise typer.Exit(INTERNAL)
     alarms = [s.name for s in snapshot.models if s.last_run is not None and s.last_run.alarm]
     if fail_on_alarm and alarms:
         raise typer.Exit(SHIFT)
@@ -102,34 +140,51 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
 def check(config: ConfigPath) -> None:
     """Validate a configuration: syntax, schema, files, model and reference, in this order."""
     from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.requests import Context, Prepare, PreparedInfo  # noqa: PLC0415
+    from shiftwatch.requests import Context  # noqa: PLC0415
     from shiftwatch.schedule import check_schedule  # noqa: PLC0415
-    from shiftwatch.worker import Worker  # noqa: PLC0415
 
     with _faults_told():
         settings = configuration.load(config, os.environ)
         check_schedule(settings.schedule, time.time())
-    faults = 0
+    good = True
     cache = str(Path(settings.store.path).with_suffix(".references"))
     for model in settings.models:
         fingerprint = configuration.fingerprint(settings, model)
         context = Context(model, settings.alarms, settings.seed, cache, fingerprint)
-        try:
-            with Worker(settings.limits) as worker:
-                info: PreparedInfo = worker.call(Prepare(context))
-        except ShiftwatchError as fault:
-            faults += 1
+        info, faults = _tried(context, settings.limits)
+        for fault in faults:
             typer.echo(f"{config}: model {model.name}: {fault}", err=True)
-        else:
+        good = good and not faults
+        if info is not None:
             rows, columns = info.reference.rows, info.reference.columns
-            typer.echo(
-                f"{model.name}: reference of {rows} rows, {columns} columns; tests ", nl=False
-            )
-            typer.echo(", ".join(info.tests))
-    if faults:
+            tests = ", ".join(info.tests)
+            typer.echo(f"{model.name}: reference of {rows} rows, {columns} columns; tests {tests}")
+    if not good:
         raise typer.Exit(BAD_CONFIG)
     per_checks = settings.alarms.per_checks
     typer.echo(f"{config}: good; at most 1 expected false alarm in {per_checks} checks of a model")
+
+
+def _tried(
+    context: Context, limits: LimitSettings
+) -> tuple[PreparedInfo | None, list[ShiftwatchError]]:
+    """What a model needs to be watched, and everything that stands in its way."""
+    from shiftwatch.requests import Prepare  # noqa: PLC0415
+    from shiftwatch.source.listing import list_folder  # noqa: PLC0415
+    from shiftwatch.worker import Worker  # noqa: PLC0415
+
+    faults: list[ShiftwatchError] = []
+    info: PreparedInfo | None = None
+    try:
+        list_folder(context.model.batches)
+    except ShiftwatchError as fault:
+        faults.append(fault)
+    try:
+        with Worker(limits) as worker:
+            info = worker.call(Prepare(context))
+    except ShiftwatchError as fault:
+        faults.append(fault)
+    return info, faults
 
 
 @app.command()
@@ -150,6 +205,7 @@ def compare(  # noqa: PLR0913 - options, not arguments
     from shiftwatch.report import render_html, table  # noqa: PLC0415
     from shiftwatch.settings import AlarmSettings, ModelSettings  # noqa: PLC0415
 
+    _refuse_absent(reference, current, model)
     with _faults_told():
         settings = ModelSettings(
             name="compare",
@@ -160,7 +216,7 @@ def compare(  # noqa: PLR0913 - options, not arguments
         )
         judged = compare_files(settings, alarms=AlarmSettings())
         if html is not None:
-            html.write_text(render_html(judged), encoding="utf-8")
+            _write(html, render_html(judged))
         if as_json:
             _print_run(judged, 1, as_json=True)
         else:
@@ -203,7 +259,17 @@ def report(
     if output is None:
         typer.echo(text)
     else:
-        output.write_text(text, encoding="utf-8")
+        with _faults_told():
+            _write(output, text)
+
+
+@app.command()
+def verify(
+    report_file: Annotated[Path, typer.Argument(metavar="REPORT", help="Report as JSON.")],
+) -> None:
+    """Recompute a stored verdict from the same bytes; not available yet."""
+    typer.echo(f"error: {report_file}: verify is not available yet", err=True)
+    raise typer.Exit(USAGE)
 
 
 @app.command()
@@ -211,11 +277,12 @@ def explain(
     name: Annotated[str, typer.Argument(help="A test, metric, key, finding or skip reason.")],
 ) -> None:
     """Say what a name means."""
-    from shiftwatch.glossary import meaning, names  # noqa: PLC0415
+    from shiftwatch.glossary import meaning, similar  # noqa: PLC0415
 
     text = meaning(name)
     if text is None:
-        typer.echo(f"error: nothing is called {name!r}; try one of: {', '.join(names())}", err=True)
+        tried = ", ".join(similar(name))
+        typer.echo(f"error: nothing is called {name!r}; try one of: {tried}", err=True)
         raise typer.Exit(USAGE)
     typer.echo(f"{name}: {text}")
 
@@ -223,9 +290,11 @@ def explain(
 @app.command()
 def demo(
     *,
-    batches: Annotated[int, typer.Option(help="Batches to stream; the second half drifts.")] = 30,
+    batches: Annotated[
+        int, typer.Option(min=1, help="Batches to stream; the second half drifts.")
+    ] = 30,
     leave: Annotated[bool, typer.Option("--exit", help="End after the last batch.")] = False,
-    pace: Annotated[float, typer.Option(help="Seconds between batches.")] = 1.0,
+    pace: Annotated[float, typer.Option(min=0, help="Seconds between batches.")] = 1.0,
     listen: Annotated[str, typer.Option(help="Address of the pages.")] = "127.0.0.1:9464",
 ) -> None:
     """Show the main job on made-up data: a daemon, a model, a stream that drifts part-way."""
@@ -247,6 +316,21 @@ def _chosen(names: list[str], wanted: str | None) -> str:
     if wanted in names:
         return wanted
     raise ConfigError("choose one model with --model: " + ", ".join(names))
+
+
+def _refuse_absent(*paths: Path | None) -> None:
+    absent = [path for path in paths if path is not None and not path.exists()]
+    for path in absent:
+        typer.echo(f"error: {path}: no such file or folder", err=True)
+    if absent:
+        raise typer.Exit(USAGE)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as fault:
+        raise ShiftwatchError(f"cannot be written: {fault.strerror}", where=str(path)) from fault
 
 
 def _plain(point: object) -> dict[str, object]:
