@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import shiftwatch.settings
-from shiftwatch.config import ConfigFaultsError, Fault, effective, fingerprint, load
+from shiftwatch.config import ConfigFaultsError, Fault, effective, fault_at, fingerprint, load
 from shiftwatch.config.fault import key_text
 from shiftwatch.config.tree import read_tree
 from shiftwatch.errors import ConfigError
@@ -573,3 +573,12 @@ def test_the_fingerprint_ignores_where_things_lie_and_how_they_are_shown() -> No
         alarms=AlarmSettings(FalseAlarmSettings()),
     )
     assert fingerprint(elsewhere, moved) == fingerprint(Settings((BASE,)), BASE)
+
+
+def test_a_fault_found_in_use_is_told_at_the_line_of_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text(
+        "models:\n  - name: m\n    batches: b\n    reference: gone.parquet\n", encoding="utf-8"
+    )
+    fault = fault_at(file, ("models", 0, "reference"), "there is no such file", environ={})
+    assert str(fault) == f"{file}:4: models[0].reference: there is no such file"

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from shiftwatch.config.fault import ConfigFaultsError, Fault, KeyPath
+from shiftwatch.config.fault import ConfigFaultsError, Fault, KeyPath, key_text
 from shiftwatch.config.tree import Tree, read_tree
 from shiftwatch.config.wording import Problem, kinds_at, look_up, problems
 from shiftwatch.settings import (
@@ -80,6 +80,26 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
     if settings is None or tree.faults:
         raise ConfigFaultsError(tree.faults)
     return _anchored(settings, file.absolute().parent)
+
+
+def fault_at(
+    path: str | Path, keys: KeyPath, message: str, *, environ: Mapping[str, str]
+) -> Fault:
+    """A fault that showed only when a value was used, at the line of its key.
+
+    Parameters
+    ----------
+    path
+        The file, which was loaded before.
+    keys
+        Way to the value, such as ``("models", 0, "reference")``.
+    message
+        What is wrong and what would be right.
+    environ
+        As for :func:`load`.
+    """
+    tree = read_tree(_content(Path(path)), str(path), environ)
+    return Fault(str(path), tree.line(keys), key_text(keys), message)
 
 
 def _content(file: Path) -> bytes:
