@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -100,6 +101,53 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     assert [each.uri for each in list_folder(str(tmp_path / "link"))] == [
         str(tmp_path / "link" / "a.parquet")
     ]
+
+
+def test_links_in_a_circle_are_left_out_and_the_rest_is_listed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path / "a.parquet")
+    put(tmp_path / "z" / "b.parquet")
+    for name in ("loop", "loop.parquet", "z/loop.pq"):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    (tmp_path / "ping").symlink_to("pong")
+    (tmp_path / "pong").symlink_to("ping")
+    assert names(tmp_path) == ["a.parquet", "z/b.parquet"]
+    assert f"'{tmp_path}/loop.parquet' is left out: Too many levels" in caplog.text
+    assert len(list_folder(str(tmp_path), complete=True)) == 2
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder below ``tmp_path`` that may not be read, also by root."""
+    put(tmp_path / "a.parquet")
+    put(tmp_path / "locked" / "b.parquet")
+    path, scandir = str(tmp_path / "locked"), os.scandir
+
+    def refuse(folder: str) -> object:
+        if folder == path:
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return path
+
+
+def test_a_folder_below_that_may_not_be_read_is_left_out_with_a_warning(
+    tmp_path: Path, unreadable: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert names(tmp_path) == ["a.parquet"]
+    assert f"'{unreadable}' is left out: Permission denied" in caplog.text
+
+
+def test_a_listing_that_must_be_complete_or_of_that_very_folder_is_an_error(
+    tmp_path: Path, unreadable: str
+) -> None:
+    message = "cannot be listed: permission denied"
+    with pytest.raises(DataError, match=f"{unreadable}: {message}"):
+        list_folder(str(tmp_path), complete=True)
+    with pytest.raises(DataError, match=f"{unreadable}: {message}"):
+        list_folder(unreadable)
 
 
 def test_what_is_no_regular_file_is_left_out(tmp_path: Path) -> None:

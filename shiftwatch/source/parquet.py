@@ -148,7 +148,7 @@ def read_pieces(
 
 def reference_files(path: str) -> tuple[str, ...]:
     """Paths of the files that make a reference, sorted; DataError if there is none."""
-    found = tuple(listed.uri for listed in listing.list_folder(path))
+    found = tuple(listed.uri for listed in listing.list_folder(path, complete=True))
     if not found:
         raise DataError(
             "no Parquet file", where=path, hint="a reference is a Parquet file or a folder of them"
