@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import errno
 import hashlib
 import math
 import os
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Self, cast
 
 import numpy as np
 import pyarrow as pa
@@ -238,6 +239,27 @@ def test_folders_above_the_root_are_no_partitions(tmp_path: Path) -> None:
     assert read(path, schema_of(path)).findings == ()
 
 
+def test_partition_folders_are_seen_through_a_root_that_is_a_link(tmp_path: Path) -> None:
+    path = put(tmp_path / "env=test" / "real" / "day=3" / "x.parquet", {"n": [1.0]})
+    link = tmp_path / "batches"
+    link.symlink_to(path.parents[1])
+    below = link / "day=3" / "x.parquet"
+    schema = schema_of(below, root=link)
+    assert [column.name for column in schema] == ["n", "day"]
+    for file, root in ((below, link), (path, link), (below, path.parents[1])):
+        assert rows_of(read(file, schema, root=root).sample) == [(1.0, "3")]
+        assert read(file, schema, root=root).findings == ()
+
+
+def test_a_partition_folder_that_is_a_link_keeps_its_name(tmp_path: Path) -> None:
+    put(tmp_path / ".store" / "x.parquet", {"n": [1.0]})
+    (tmp_path / "day=3").symlink_to(tmp_path / ".store")
+    below = tmp_path / "day=3" / "x.parquet"
+    assert rows_of(read(below, schema_of(below, root=tmp_path), root=tmp_path).sample) == [
+        (1.0, "3")
+    ]
+
+
 # Facts ------------------------------------------------------------------------------------------
 
 
@@ -344,13 +366,77 @@ def test_a_file_that_is_not_what_was_listed_is_still_changing(tmp_path: Path) ->
 def test_a_file_that_is_gone_or_no_file_is_a_fault(tmp_path: Path) -> None:
     gone = parquet.inspect(Listed(str(tmp_path / "gone.parquet"), 10, 0), None)
     assert (gone.fault, gone.sha256, gone.rows) == (
-        "cannot be read: No such file or directory",
+        "gone",
         "",
         0,
     )
+    assert gone.incomplete
     (tmp_path / "x.parquet").mkdir()
     folder = parquet.inspect(Listed(str(tmp_path / "x.parquet"), 10, 0), "t")
     assert folder.fault == "cannot be read: Is a directory"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.EACCES, "cannot be read: Permission denied"),
+        (errno.ESTALE, "cannot be read: Stale file handle"),
+        (errno.EIO, "cannot be read: Input/output error"),
+        (errno.ENOENT, "gone"),
+    ],
+)
+@pytest.mark.parametrize("reads", [None, 0, 2, 3])
+def test_a_file_the_system_does_not_hand_out_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, text: str, reads: int | None
+) -> None:
+    path = put(tmp_path / "a.parquet", {"n": [1.0]})
+    good = put(tmp_path / "b.parquet", {"n": [1.0]})
+    really_open = Path.open
+
+    def refuse(self: Path, mode: str) -> IO[bytes]:
+        assert mode == "rb"
+        if self != path:
+            return really_open(self, "rb")
+        if reads is None:
+            raise OSError(number, os.strerror(number), str(self))
+        return cast("IO[bytes]", FailingFile(really_open(self, "rb"), reads, number))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    facts = inspected(path)
+    assert (facts.fault, facts.incomplete, facts.rows) == (text, True, 0)
+    assert inspected(good).fault is None
+
+
+class FailingFile:
+    """A file whose reads fail after the first few, as on a disk or network that fails."""
+
+    def __init__(self, file: IO[bytes], reads: int, number: int) -> None:
+        self.file, self.reads, self.number = file, reads, number
+
+    def read(self, size: int = -1) -> bytes:
+        self.reads -= 1
+        if self.reads < 0:
+            raise OSError(self.number, os.strerror(self.number))
+        return self.file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def test_damage_inside_a_file_is_final(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.parquet", {"n": [1.0]})
+    content = bytearray(path.read_bytes())
+    content[-20:-8] = b"\xff" * 12
+    path.write_bytes(content)
+    facts = inspected(path)
+    assert facts.fault is not None
+    assert not facts.incomplete
 
 
 def test_a_fault_is_one_clean_line(tmp_path: Path) -> None:

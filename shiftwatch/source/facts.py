@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from shiftwatch.errors import DataError
 from shiftwatch.source import matching
 from shiftwatch.source.columns import kind_of, to_column
+from shiftwatch.source.listing import GONE
 from shiftwatch.values import FileFacts, Listed, SchemaColumn
 
 # Without threads: many failed reads with them abort the interpreter at its end.
@@ -60,8 +61,10 @@ def inspect(listed: Listed, time_column: str | None) -> FileFacts:
     Returns
     -------
     FileFacts
-        ``fault`` is None for a readable file. ``incomplete`` marks one that may still be in the
-        writing: no closing footer, or other bytes than were listed.
+        ``fault`` is None for a readable file. ``incomplete`` marks one that is worth another look:
+        it may still be in the writing (no closing footer, or other bytes than were listed), or the
+        system would not hand out its bytes (permissions, a disk or network that fails). The fault
+        of a file that is not there any more is :data:`shiftwatch.source.listing.GONE`.
     """
     facts = FileFacts(listed.uri, listed.size, listed.modified_ns, "", 0)
     try:
@@ -73,7 +76,14 @@ def inspect(listed: Listed, time_column: str | None) -> FileFacts:
                 return replace(facts, fault="changed while it was read", incomplete=True)
             return _with_footer(facts, handle, time_column)
     except OSError as fault:
-        return replace(facts, rows=0, fault=f"cannot be read: {one_line(fault)}")
+        return _refused(facts, fault)
+
+
+def _refused(facts: FileFacts, fault: OSError) -> FileFacts:
+    """The system did not hand out the bytes: this says nothing about them, and may pass."""
+    gone = isinstance(fault, FileNotFoundError)
+    text = GONE if gone else f"cannot be read: {one_line(fault)}"
+    return replace(facts, rows=0, fault=text, incomplete=True)
 
 
 def file_sha256(uri: str) -> str:
@@ -108,6 +118,8 @@ def _with_footer(facts: FileFacts, handle: IO[bytes], time_column: str | None) -
     except MemoryError:
         return replace(facts, rows=0, fault="claims more memory than there is")
     except _DAMAGE as damage:
+        if isinstance(damage, OSError) and damage.errno is not None:
+            return _refused(facts, damage)  # Arrow's own errors, also OSError, have no number
         return replace(facts, rows=0, fault=_damage_text(damage))
 
 

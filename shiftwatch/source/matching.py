@@ -7,6 +7,7 @@ Never: reads rows.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ def partitions(uri: str, root: str | None) -> dict[str, str | None]:
     uri
         Path of a file.
     root
-        Only folders below this one count; None lets every folder of the path count.
+        Only folders below this one count; None lets every folder of the path count. A path that
+        does not begin with it is held against it with the links of both resolved.
 
     Examples
     --------
@@ -42,6 +44,8 @@ def partitions(uri: str, root: str | None) -> dict[str, str | None]:
     """
     folder = PurePath(uri).parent
     if root is not None:
+        if not folder.is_relative_to(root):
+            folder, root = PurePath(os.path.realpath(folder)), os.path.realpath(root)
         folder = folder.relative_to(root) if folder.is_relative_to(root) else PurePath()
     pairs = (part.split("=", 1) for part in folder.parts if "=" in part)
     return {
