@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -271,6 +272,54 @@ def test_by_time_a_wrong_event_time_far_away_cannot_make_millions_of_windows() -
     faulty, good = plan([wrong, right], BY_HOUR, Cursor())
     assert faulty.fault == "event times span 417 days, more than 10000 time windows"
     assert (faulty.rows, good.uri, good.fault) == (0, "right", None)
+
+
+# Faults -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [BY_FILE, by_rows(30), BY_HOUR])
+def test_broken_files_with_the_same_bytes_are_each_a_batch(window: WindowSettings) -> None:
+    empty = replace(facts("a", 0, fault="no readable footer"), size=0)
+    files = [empty, replace(empty, uri="b"), replace(empty, uri="c")]
+    batches, _ = work_off(files, window, Cursor())
+    assert [(batch.uri, batch.fault) for batch in batches] == [(u, empty.fault) for u in "abc"]
+
+
+@pytest.mark.parametrize("window", [BY_FILE, by_rows(30), BY_HOUR])
+def test_a_broken_file_that_is_touched_or_replaced_is_another_batch(window: WindowSettings) -> None:
+    broken = facts("a", 0, fault="no readable footer")
+    _, cursor = work_off([broken], window, Cursor())
+    touched = replace(broken, modified_ns=2)
+    longer = replace(broken, size=101, sha256="other")
+    assert len(plan([touched], window, cursor)) == 1
+    assert len(plan([broken, longer], window, cursor)) == 1
+    assert plan([broken], window, cursor) == ()
+
+
+def test_a_broken_file_and_a_good_one_of_the_same_bytes_are_two_batches() -> None:
+    files = [facts("a", fault="no column 'at'"), facts("a")]
+    assert [batch.fault for batch in plan(files, BY_FILE, Cursor())] == ["no column 'at'", None]
+
+
+# Forgotten files --------------------------------------------------------------------------------
+
+
+@given(lengths, lengths, st.integers(30, 90), st.data())
+def test_by_rows_judged_files_may_be_dropped_if_their_rows_are_told(
+    old: list[int], new: list[int], size: int, data: st.DataObject
+) -> None:
+    files = files_of([*old, *new])
+    before, cursor = work_off(files[: len(old)], by_rows(size), Cursor())
+    ends = list(accumulate(old))
+    dropped = [
+        i for i, end in enumerate(ends) if end <= cursor.rows_done and data.draw(st.booleans())
+    ]
+    left = [file for index, file in enumerate(files) if index not in dropped]
+    cursor = replace(cursor, rows_forgotten=sum(old[index] for index in dropped))
+    after, cursor = work_off(left, by_rows(size), cursor)
+    everything = [(f.uri, row) for f in files for row in range(f.rows)]
+    assert rows_of([*before, *after]) == everything[: len(everything) // size * size]
+    assert cursor.rows_done == len(everything) // size * size
 
 
 # Order, ids, late rows --------------------------------------------------------------------------

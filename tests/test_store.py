@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -19,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shiftwatch.document import to_document
 from shiftwatch.errors import StoreError
-from shiftwatch.store import AcceptedFile, Flip, Store, migrations, set_aside
+from shiftwatch.settings import ByRows, WindowSettings
+from shiftwatch.source.plan import Cursor, advance, batch_id, plan
+from shiftwatch.store import AcceptedFile, Flip, Store, migrations
 from shiftwatch.values import (
     Batch,
     Decision,
@@ -141,7 +144,6 @@ def test_unknown_models_and_batches_have_nothing(store: Store) -> None:
     assert store.state("fraud") is None
     assert not store.has_run("churn", "b9")
     assert store.judged_ids("fraud") == frozenset()
-    assert store.last_runs(["churn", "fraud"]) == {"churn": a_run("b1")}
 
 
 def test_a_batch_is_judged_once_and_the_second_commit_changes_nothing(store: Store) -> None:
@@ -385,20 +387,6 @@ def test_a_damaged_file_is_named_and_never_replaced(
         assert Path(path).read_bytes() == before
 
 
-def test_a_damaged_file_can_be_set_aside_under_its_name(path: str) -> None:
-    _filled(path, 3)
-    _replace_with_text(path)
-    Path(f"{path}-wal").write_text("log")
-    name = set_aside(path, now=START)
-    assert name == f"{path}.damaged-20260101T000000Z"
-    assert Path(name).read_text().startswith("this is no database")
-    assert Path(f"{name}-wal").read_text() == "log"
-    with Store.open(path, clock=time.time) as store:
-        assert store.runs("churn") == ()
-        with pytest.raises(StoreError, match="in use by process"):
-            set_aside(path, now=START)
-
-
 def test_a_document_that_was_tampered_with_is_named(store: Store, path: str) -> None:
     commit(store, a_run("b1"))
     connection = sqlite3.connect(path)
@@ -413,18 +401,19 @@ def test_migrations_run_in_order_and_only_what_is_missing(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _filled(path, 2)
+    version = len(migrations.MIGRATIONS)
 
     def add_colour(connection: sqlite3.Connection) -> None:
         connection.execute("ALTER TABLE runs ADD COLUMN colour TEXT")
 
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, add_colour))
-    with pytest.raises(StoreError, match=r"its version is 1, too old .*start `shiftwatch run`"):
+    with pytest.raises(StoreError, match=rf"its version is {version}, too old .*`shiftwatch run`"):
         Store.read(path)
     for _ in range(2):
         with Store.open(path, clock=time.time) as store:
             assert ids(store) == ["b1", "b0"]
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (version + 1,)
     assert connection.execute("SELECT colour FROM runs").fetchall() == [(None,), (None,)]
     connection.close()
 
@@ -600,7 +589,7 @@ def test_an_alarm_stays_known_when_its_flip_is_forgotten(store: Store) -> None:
 
 def test_files_still_in_the_folder_stay_known_and_judged(store: Store) -> None:
     for model in ("churn", "fraud"):
-        store.accept_files(model, [a_file("gone.parquet"), a_file("there.parquet")])
+        store.accept_files(model, [a_file(f"{name}.parquet", name) for name in ("gone", "there")])
         commit(store, *(a_run(name, model=model) for name in ("gone", "there")))
     commit(store, a_run("last", at=START + 99 * DAY))
     listed = {"churn": ["there.parquet"]}
@@ -617,7 +606,7 @@ def test_files_still_in_the_folder_stay_known_and_judged(store: Store) -> None:
 
 
 def test_numbers_are_not_used_again_after_retention(store: Store) -> None:
-    (old,) = store.accept_files("churn", [a_file("a")])
+    (old,) = store.accept_files("churn", [a_file("a", fault="no footer")])
     store.forget(1, {"churn": []}, START + 9 * DAY)
     assert store.accepted_files("churn") == ()
     (new,) = store.accept_files("churn", [a_file("a")])
@@ -634,6 +623,151 @@ def test_the_file_does_not_grow_while_old_runs_are_forgotten(store: Store, path:
     assert store._writer is not None
     store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert Path(path).stat().st_size < 400_000
+
+
+def as_planned(facts: FileFacts) -> Piece:
+    return Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
+
+
+class Watcher:
+    """What a monitor does with row windows: accept, plan, commit, forget."""
+
+    def __init__(self, store: Store, rows: int) -> None:
+        self.store, self.rows, self.judged = store, rows, list[tuple[str, int, int]]()
+
+    def accept(self, *files: FileFacts) -> None:
+        self.store.accept_files("churn", files)
+
+    def work_off(self) -> int:
+        """Judge what is due, each batch from what is stored; how many there were."""
+        for count in itertools.count():
+            due = self._due()
+            if not due:
+                return count
+            batch, cursor = due[0], advance(self._cursor(), due[0])
+            run = replace(a_run("any"), batch=batch)
+            self.store.commit(run, state="{}", cursor=str(cursor.rows_done), now=START)
+            if batch.fault is None:
+                self.judged += [(p.uri, p.first_row, p.rows) for p in batch.pieces]
+        raise AssertionError
+
+    def _due(self) -> Sequence[Batch]:
+        files = [
+            file.facts
+            for file in self.store.accepted_files("churn")
+            if file.duplicate_of is None
+            or batch_id([as_planned(file.facts)])
+            != batch_id([replace(as_planned(file.facts), uri=file.duplicate_of)])
+        ]
+        return plan(files, WindowSettings(by=ByRows(self.rows)), self._cursor())
+
+    def _cursor(self) -> Cursor:
+        stored = self.store.state("churn")
+        return Cursor(
+            self.store.judged_ids("churn"),
+            int(stored[1]) if stored is not None else 0,
+            rows_forgotten=self.store.rows_forgotten("churn"),
+        )
+
+
+def test_row_windows_go_on_where_they_were_after_old_files_are_forgotten(store: Store) -> None:
+    watcher = Watcher(store, 100)
+    for name in "abc":
+        watcher.accept(a_file(name, rows=500))
+    assert watcher.work_off() == 15
+    store.forget(400, {"churn": []}, START + 401 * DAY)
+    assert [file.facts.uri for file in store.accepted_files("churn")] == ["c"]
+    assert (store.rows_forgotten("churn"), store.rows_forgotten("fraud")) == (1000, 0)
+    assert watcher.work_off() == 0
+    watcher.accept(a_file("d", rows=500))
+    assert watcher.work_off() == 5
+    assert watcher.judged[-5:] == [("d", first, 100) for first in range(0, 500, 100)]
+    assert len(set(watcher.judged)) == len(watcher.judged) == 20
+
+
+def test_rows_that_wait_for_a_full_window_are_not_forgotten(store: Store) -> None:
+    watcher = Watcher(store, 600)
+    for name in "abc":
+        watcher.accept(a_file(name, rows=250))
+    watcher.accept(a_file("broken", rows=0, fault="no footer"))
+    assert watcher.work_off() == 2
+    store.forget(400, {"churn": []}, START + 401 * DAY)
+    assert [file.facts.uri for file in store.accepted_files("churn")] == ["c"]
+    watcher.accept(a_file("d", rows=450))
+    assert watcher.work_off() == 1
+    assert watcher.judged[-2:] == [("c", 100, 150), ("d", 0, 450)]
+
+
+@pytest.mark.parametrize("later", [[], [("b", "z")], [("p=1/b", "x"), ("p=1/c", "x"), ("d", "z")]])
+def test_contents_that_came_back_are_forgotten_once_and_together(
+    store: Store, later: Sequence[tuple[str, str]]
+) -> None:
+    watcher = Watcher(store, 150)
+    for content in ("x", "y"):
+        watcher.accept(a_file("a", content, rows=225))
+    assert watcher.work_off() == 3
+    watcher.accept(a_file("a", "x", rows=225))  # the same bytes as at first: judged already
+    watcher.accept(*(a_file(uri, content, rows=225) for uri, content in later))
+    watcher.work_off()
+    store.forget(1, {"churn": []}, START + 9 * DAY)
+    distinct = 2 + len(set(later) - {("p=1/c", "x")})
+    waiting = distinct * 225 % 150
+    watcher.accept(a_file("new", rows=150 - waiting))
+    assert watcher.work_off() == 1
+    assert watcher.judged[-1] == ("new", 0, 150 - waiting)
+
+
+def test_a_file_that_is_kept_keeps_its_batches_judged(store: Store) -> None:
+    watcher = Watcher(store, 100)
+    watcher.accept(a_file("a", rows=100), a_file("broken", rows=0, fault="no footer"))
+    watcher.work_off()
+    watcher.accept(a_file("torn", rows=0, fault="no footer"))
+    watcher.work_off()
+    store.forget(10, {"churn": []}, START + 400 * DAY)
+    assert [file.facts.uri for file in store.accepted_files("churn")] == ["a"]
+    assert len(store.judged_ids("churn")) == 2  # of "a", and of the newest run
+    assert watcher.work_off() == 0
+
+
+events = st.lists(
+    st.one_of(
+        # A name, which may be below a partition folder; contents repeat, so there are copies.
+        st.tuples(st.sampled_from(["a", "b", "c", "p=1/d", "p=2/e", "p=2/f"]), st.integers(0, 5)),
+        st.sets(st.sampled_from(["a", "b", "c", "p=1/d", "p=2/e", "p=2/f"])),  # present: forget
+        st.just("work"),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(events)
+def test_forgetting_changes_no_row_window(happened: list[tuple[str, int] | set[str] | str]) -> None:
+    assert _judged(happened, forgets=True) == _judged(happened, forgets=False)
+
+
+def _judged(
+    happened: Sequence[tuple[str, int] | set[str] | str], *, forgets: bool
+) -> Sequence[tuple[str, int, int]]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store.open(f"{folder}/history.db", clock=lambda: START) as store,
+    ):
+        watcher, age = Watcher(store, 70), 0
+        for event in happened:
+            if isinstance(event, tuple):
+                uri, size = event
+                # What was forgotten would be new when it came again, so contents are of an age.
+                fault = "no footer" if size == 3 else None
+                watcher.accept(a_file(uri, f"{age}-{size}", rows=size * 40, fault=fault))
+            elif isinstance(event, str):
+                watcher.work_off()
+            else:
+                age += 1
+                if forgets:
+                    store.forget(1, {"churn": event}, START + 9 * DAY)
+        watcher.work_off()
+        return watcher.judged
 
 
 # --- threads -------------------------------------------------------------------------------------

@@ -27,13 +27,16 @@ MAX_WINDOWS_PER_FILE = 10_000
 class Cursor:
     """How far judging has come.
 
-    ``judged`` holds batch ids. ``rows_done`` counts rows over the good files in accepted order.
-    ``time_done`` is the end of the last judged time window in unix seconds, None before the first.
+    ``judged`` holds batch ids. ``rows_done`` counts rows over the good files in accepted order,
+    from the first that was ever accepted; the first ``rows_forgotten`` of them belong to files
+    that are no longer in the list. ``time_done`` is the end of the last judged time window in unix
+    seconds, None before the first.
     """
 
     judged: frozenset[str] = frozenset()
     rows_done: int = 0
     time_done: float | None = None
+    rows_forgotten: int = 0
 
 
 def order(facts: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
@@ -52,7 +55,8 @@ def batch_id(pieces: Sequence[Piece]) -> str:
     """First 16 hex digits of the SHA-256 over the pieces' bytes and cuts.
 
     The name of a file does not matter, except for what it adds to the bytes: ``key=value`` folders
-    are columns. A file whose bytes could not be read is known by its path and size.
+    are columns. A file whose bytes could not be read is known by its path and size; planned
+    batches of faulty files have other ids, see :func:`plan`.
 
     Examples
     --------
@@ -72,8 +76,17 @@ def batch_id(pieces: Sequence[Piece]) -> str:
         ]
         for piece in pieces
     ]
+    return _digest(canonical)
+
+
+def _digest(canonical: object) -> str:
     text = json.dumps(canonical, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _fault_id(facts: FileFacts) -> str:
+    """A fault is one of this file at this time: equal bytes elsewhere are another fault."""
+    return _digest(["fault", facts.uri, facts.size, facts.modified_ns, facts.sha256])
 
 
 def plan(files: Sequence[FileFacts], window: WindowSettings, cursor: Cursor) -> tuple[Batch, ...]:
@@ -82,8 +95,9 @@ def plan(files: Sequence[FileFacts], window: WindowSettings, cursor: Cursor) -> 
     Parameters
     ----------
     files
-        All accepted files of a model that may still matter, in accepted order. With row windows
-        these are all that were ever accepted, as ``cursor.rows_done`` counts from the first.
+        All accepted files of a model that may still matter, in accepted order. Of files that
+        were dropped from the list, row windows need ``cursor.rows_forgotten``, their rows that
+        would have counted; all of these must have been judged.
     window
         What makes a batch: a file, a number of consecutive rows (a batch may span files; the
         incomplete tail waits), or an interval of event time.
@@ -95,7 +109,8 @@ def plan(files: Sequence[FileFacts], window: WindowSettings, cursor: Cursor) -> 
     tuple[Batch, ...]
         In the order in which they are to be judged; no id occurs twice, none was judged. Of files
         with the same bytes the first counts; reporting the others is the caller's. A file with a
-        fault is a batch of its own with ``fault`` set. A time window is due when it is closed: its
+        fault is a batch of its own with ``fault`` set, whatever its bytes, and another one as soon
+        as it is replaced or touched. A time window is due when it is closed: its
         end is not after the start of the window that holds the latest event time of all files.
         ``rows`` of a time window is the sum over the files that overlap it, an upper bound;
         windows no file overlaps make no batch.
@@ -103,7 +118,8 @@ def plan(files: Sequence[FileFacts], window: WindowSettings, cursor: Cursor) -> 
     distinct = _distinct(files)
     if isinstance(window.by, ByRows):
         good, faulty = _sorted_out(distinct, None)
-        due = [*map(_faulty_batch, faulty), *_by_rows(good, window.by.rows, cursor.rows_done)]
+        done = max(0, cursor.rows_done - cursor.rows_forgotten)
+        due = [*map(_faulty_batch, faulty), *_by_rows(good, window.by.rows, done)]
     elif isinstance(window.by, ByTime):
         good, faulty = _sorted_out(distinct, window.by.seconds)
         grid = _Grid(window.by.seconds)
@@ -120,7 +136,8 @@ def advance(cursor: Cursor, batch: Batch) -> Cursor:
         return replace(cursor, judged=judged)
     if batch.pieces[0].time_to is not None:
         return replace(cursor, judged=judged, time_done=batch.pieces[0].time_to)
-    return replace(cursor, judged=judged, rows_done=cursor.rows_done + batch.rows)
+    done = max(cursor.rows_done, cursor.rows_forgotten) + batch.rows
+    return replace(cursor, judged=judged, rows_done=done)
 
 
 def late_rows(facts: FileFacts, time_done: float | None) -> bool:
@@ -137,7 +154,8 @@ def late_rows(facts: FileFacts, time_done: float | None) -> bool:
 def _distinct(files: Iterable[FileFacts]) -> list[FileFacts]:
     first: dict[str, FileFacts] = {}
     for facts in files:
-        first.setdefault(batch_id([_piece(facts)]), facts)
+        identity = _fault_id(facts) if facts.fault is not None else batch_id([_piece(facts)])
+        first.setdefault(identity, facts)
     return list(first.values())
 
 
@@ -168,10 +186,9 @@ def _batch(
     pieces: Sequence[Piece],
     start: float | None,
     end: float | None,
-    fault: str | None = None,
 ) -> Batch:
     rows = sum(piece.rows for piece in pieces)
-    return Batch(batch_id(pieces), tuple(pieces), rows, start, end, fault)
+    return Batch(batch_id(pieces), tuple(pieces), rows, start, end)
 
 
 def _piece(facts: FileFacts, first_row: int = 0, rows: int | None = None) -> Piece:
@@ -180,7 +197,10 @@ def _piece(facts: FileFacts, first_row: int = 0, rows: int | None = None) -> Pie
 
 
 def _file_batch(facts: FileFacts) -> Batch:
-    return _batch([_piece(facts)], facts.time_min, facts.time_max, facts.fault)
+    batch = _batch([_piece(facts)], facts.time_min, facts.time_max)
+    if facts.fault is None:
+        return batch
+    return replace(batch, id=_fault_id(facts), fault=facts.fault)
 
 
 def _faulty_batch(facts: FileFacts) -> Batch:

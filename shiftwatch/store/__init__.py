@@ -10,6 +10,5 @@ One door to ``sqlite3``. ``history`` is the face; ``sqlite`` opens, locks and ch
 
 from shiftwatch.store.history import Store
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
-from shiftwatch.store.sqlite import set_aside
 
-__all__ = ["AcceptedFile", "Flip", "RunRow", "Store", "TimelinePoint", "set_aside"]
+__all__ = ["AcceptedFile", "Flip", "RunRow", "Store", "TimelinePoint"]

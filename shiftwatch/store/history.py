@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -142,6 +142,14 @@ class Store:
         with self._reading() as connection:
             return reading.accepted_files(connection, model, after_seq)
 
+    def rows_forgotten(self, model: str) -> int:
+        """Rows of good, distinct files that :meth:`forget` dropped from :meth:`accepted_files`.
+
+        All of them were judged: what counts rows from the first file ever begins after these.
+        """
+        with self._reading() as connection:
+            return reading.rows_forgotten(connection, model)
+
     # --- runs ------------------------------------------------------------------------------
 
     def commit(self, run: Run, *, state: str, cursor: str, now: float) -> None:
@@ -160,6 +168,7 @@ class Store:
         packed = reading.pack(to_document(run))
         with self._writing() as connection:
             writing.note_judged(connection, run, now)
+            writing.note_reached(connection, run)
             flipped = writing.note_flips(connection, run, now)
             writing.insert_run(connection, run, flipped=flipped, document=packed)
             writing.put_state(connection, run, state=state, cursor=cursor, now=now)
@@ -196,11 +205,6 @@ class Store:
         document = self.document(model, batch_id)
         return None if document is None else from_document(document)
 
-    def last_runs(self, models: Iterable[str]) -> Mapping[str, Run]:
-        """The newest run of each of these models that has one."""
-        found = {model: self.run(model) for model in models}
-        return {model: run for model, run in found.items() if run is not None}
-
     def flips(self, model: str, limit: int = 50) -> tuple[Flip, ...]:
         """Alarms that rose or cleared, the newest first."""
         with self._reading() as connection:
@@ -215,8 +219,9 @@ class Store:
         """Delete what is older than ``keep_days``; the number of runs deleted.
 
         Kept twice as long: runs with verdict shift, error or invalid_data or on which an alarm
-        changed, and the flips. Kept always: the newest run of a model, and what is known of
-        files that are in ``present`` (uris by model) or of a model that is not in it.
+        changed, and the flips. Kept always: the newest run of a model, what is known of files
+        that are in ``present`` (uris by model) or of a model that is not in it, and good files
+        with rows that no batch has gone past yet.
         """
         with self._writing() as connection:
             return retention.forget(connection, keep_days, present, now)

@@ -95,9 +95,21 @@ def lay_first_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+_PROGRESS = """CREATE TABLE progress (
+    model TEXT PRIMARY KEY,
+    reached INTEGER NOT NULL,
+    rows_forgotten INTEGER NOT NULL
+) WITHOUT ROWID"""
+
+
+def lay_progress(connection: sqlite3.Connection) -> None:
+    """Version 2: the last file that batches have reached, and the rows forgotten before it."""
+    connection.execute(_PROGRESS)
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = (lay_first_tables,)
+MIGRATIONS: tuple[Migration, ...] = (lay_first_tables, lay_progress)
 """In order; the version of a file is how many of them it has."""
 
 

@@ -98,6 +98,13 @@ def _file(row: Sequence[Any]) -> AcceptedFile:
     return AcceptedFile(seq, facts, None if copied is None else loaded_text(copied))
 
 
+def rows_forgotten(connection: sqlite3.Connection, model: str) -> int:
+    """Rows that counted in files that retention has deleted."""
+    question = "SELECT rows_forgotten FROM progress WHERE model = ?"
+    row: tuple[int] | None = connection.execute(question, (model,)).fetchone()
+    return 0 if row is None else row[0]
+
+
 def is_judged(connection: sqlite3.Connection, model: str, batch_id: str) -> bool:
     """Whether the batch was judged, also if retention has dropped its run."""
     question = "SELECT 1 FROM judged WHERE model = ? AND batch_id = ?"

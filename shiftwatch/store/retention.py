@@ -2,7 +2,12 @@
 
 In:    a connection inside a transaction, how long to keep, which files are still there.
 Out:   fewer rows; how many runs went.
-Never: forgets a batch whose file is still in the folder, or the newest run of a model.
+Never: forgets a batch whose file is still in the folder, the newest run of a model, or rows that
+       no batch has gone past.
+
+Positions of row windows count from the first file ever. So rows that go are added up, each once,
+by the rule of the plan: of good files with the same bytes below the same ``key=value`` folders the
+first counts. Such files go together, or the next of them would count instead.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping
 
-from shiftwatch.store.sqlite import stored_text
+from shiftwatch.store.sqlite import loaded_text, stored_text
 
 DAY_SECONDS = 86_400.0
 
@@ -26,20 +31,53 @@ _OLD_RUNS = """
 _OLD_FLIPS = "DELETE FROM flips WHERE at < :notable_from"
 # A model that is not asked about has not been listed: what its folder holds is unknown.
 _OLD_FILES = """
-    DELETE FROM files
+    INSERT INTO old
+    SELECT seq, model, sha256, folders(uri), rows, fault IS NULL AND rows > 0
+        AND (duplicate_of IS NULL OR folders(duplicate_of) <> folders(uri))
+    FROM files
     WHERE accepted_at < :quiet_from
         AND model IN (SELECT model FROM listed)
         AND NOT EXISTS (
             SELECT 1 FROM present AS p WHERE p.model = files.model AND p.uri = files.uri
         )
 """
-# A run that is kept keeps its batch judged, or the same batch could not be stored again.
+_NOT_PAST = """
+    DELETE FROM old
+    WHERE counts AND NOT EXISTS (
+        SELECT 1 FROM progress AS p WHERE p.model = old.model AND old.seq < p.reached
+    )
+"""
+_WITH_A_TWIN = """
+    DELETE FROM old
+    WHERE counts AND EXISTS (
+        SELECT 1 FROM files AS twin
+        WHERE twin.model = old.model AND twin.sha256 = old.sha256
+            AND folders(twin.uri) = old.folders
+            AND twin.fault IS NULL
+            AND (twin.duplicate_of IS NULL OR folders(twin.duplicate_of) <> old.folders)
+            AND twin.seq NOT IN (SELECT seq FROM old)
+    )
+"""
+_ADD_UP = """
+    UPDATE progress
+    SET rows_forgotten = rows_forgotten + coalesce((
+        SELECT sum(rows) FROM (SELECT DISTINCT model, sha256, folders, rows FROM old WHERE counts)
+            AS once
+        WHERE once.model = progress.model
+    ), 0)
+"""
+_DELETE_FILES = "DELETE FROM files WHERE seq IN (SELECT seq FROM old)"
+# A run that is kept keeps its batch judged, or the same batch could not be stored again; so does
+# a file that is kept, or it would be planned again.
 _OLD_JUDGED = """
     DELETE FROM judged
     WHERE at < :quiet_from
         AND model IN (SELECT model FROM listed)
         AND NOT EXISTS (
             SELECT 1 FROM present AS p WHERE p.model = judged.model AND p.uri = judged.last_uri
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM files AS f WHERE f.model = judged.model AND f.uri = judged.last_uri
         )
         AND NOT EXISTS (
             SELECT 1 FROM runs AS r
@@ -61,9 +99,29 @@ def forget(
         "notable_from": now - 2 * keep_days * DAY_SECONDS,
     }
     runs = connection.execute(_OLD_RUNS, ages).rowcount
-    for statement in (_OLD_FLIPS, _OLD_FILES, _OLD_JUDGED):
-        connection.execute(statement, ages)
+    connection.execute(_OLD_FLIPS, ages)
+    _forget_files(connection, ages)
+    connection.execute(_OLD_JUDGED, ages)
     return runs
+
+
+def _forget_files(connection: sqlite3.Connection, ages: Mapping[str, float]) -> None:
+    connection.create_function("folders", 1, _folders, deterministic=True)
+    connection.execute("DROP TABLE IF EXISTS temp.old")
+    connection.execute(
+        "CREATE TEMP TABLE old (seq INTEGER PRIMARY KEY, model, sha256, folders, rows, counts)"
+    )
+    connection.execute(_OLD_FILES, ages)
+    for statement in (_NOT_PAST, _WITH_A_TWIN, _ADD_UP, _DELETE_FILES):
+        connection.execute(statement)
+
+
+def _folders(uri: str | bytes | None) -> str | bytes | None:
+    """The ``key=value`` folders of a path, which make the same bytes other rows."""
+    if uri is None:
+        return None
+    parts = loaded_text(uri).split("/")[:-1]
+    return stored_text("/".join(part for part in parts if "=" in part))
 
 
 def _note_present(connection: sqlite3.Connection, present: Mapping[str, Collection[str]]) -> None:

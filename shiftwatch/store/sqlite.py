@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, Full, LifoQueue
 
@@ -26,8 +25,6 @@ WAL_LIMIT_BYTES = 16 * 2**20
 
 IDLE_READERS = 4
 """Connections kept open for the next page; more are opened when needed and closed after use."""
-
-_COMPANIONS = ("", "-wal", "-shm")
 
 _HINTS = {
     sqlite3.SQLITE_FULL: "the disk is full; free space, the batch is tried again",
@@ -248,28 +245,3 @@ def check_sound(connection: sqlite3.Connection, path: Path) -> None:
     (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if answer != "ok":
         raise damaged(path, " ".join(answer.split()))
-
-
-def set_aside(path: str, *, now: float) -> str:
-    """Rename a damaged history and its log to ``<path>.damaged-<UTC stamp>``; the new name.
-
-    For the operator's side of a :class:`StoreError` about damage; nothing calls it by itself.
-
-    Raises
-    ------
-    StoreError
-        If the history is in use, or cannot be renamed.
-    """
-    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    there = Path(path).resolve()
-    held = lock(there)
-    try:
-        for companion in _COMPANIONS:
-            if Path(f"{there}{companion}").exists():
-                Path(f"{there}{companion}").rename(f"{there}.damaged-{stamp}{companion}")
-    except OSError as fault:
-        hint = _HINTS[sqlite3.SQLITE_READONLY]
-        raise StoreError(f"cannot rename: {fault.strerror}", where=path, hint=hint) from fault
-    finally:
-        os.close(held)
-    return f"{there}.damaged-{stamp}"

@@ -100,6 +100,24 @@ def note_judged(connection: sqlite3.Connection, run: Run, now: float) -> None:
     _insert(connection, "judged", values)
 
 
+def note_reached(connection: sqlite3.Connection, run: Run) -> None:
+    """Note the last file of the batch: good files accepted before it are done with.
+
+    The file of a fault does not count, as faults are judged before the rows that wait.
+    """
+    if run.batch.fault is not None:
+        return
+    piece = run.batch.pieces[-1]
+    connection.execute(
+        "INSERT INTO progress (model, reached, rows_forgotten)"
+        # The first of equal contents of a file is the one that is planned.
+        " SELECT model, min(seq), 0 FROM files WHERE model = ? AND uri = ? AND sha256 = ?"
+        " GROUP BY model"
+        " ON CONFLICT (model) DO UPDATE SET reached = max(reached, excluded.reached)",
+        (run.model, stored_text(piece.uri), piece.sha256),
+    )
+
+
 def note_flips(connection: sqlite3.Connection, run: Run, now: float) -> bool:
     """Note each alarm that differs from the last known one of its scope; whether any does."""
     known = dict(
