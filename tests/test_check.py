@@ -231,6 +231,19 @@ def test_a_new_category_is_found_tested_and_shown(context: Context, tmp_path: Pa
     assert run.verdict == "shift"
 
 
+def test_a_category_that_vanished_is_named(context: Context, tmp_path: Path) -> None:
+    regions = [name if name != "west" else "east" for name in _rows().column("region").to_pylist()]
+    run = _run(context, tmp_path, _replaced(_rows(), "region", pa.array(regions)))
+    assert run.explanation["vanished"] == {"region": ["west"]}
+    assert run.explanation["appeared"] == {}
+
+
+def test_just_enough_rows_are_tested(context: Context, tmp_path: Path) -> None:
+    run = _run(context, tmp_path, _rows(30))
+    assert run.verdict == "no_shift"
+    assert {result.rows_current for result in run.results if result.target == "data_gb"} == {30}
+
+
 @pytest.mark.parametrize("rows", [0, 1, 29])
 def test_too_few_rows_are_no_verdict_on_the_data(
     context: Context, tmp_path: Path, rows: int

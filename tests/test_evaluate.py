@@ -40,6 +40,23 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawingJoint:
+    """The same for all columns of a scope."""
+
+    name: ClassVar[str] = "drawing_joint"
+
+    def prepare(self, reference: Sample, rng: np.random.Generator) -> Prepared:
+        del reference
+        return Prepared(facts={"drawn": rng.random()})
+
+    def run(
+        self, prepared: Prepared, current: Sample, rng: np.random.Generator
+    ) -> Outcome | NotTested:
+        drawn = float(prepared.facts["drawn"])
+        return Outcome(drawn, rng.random(), 0.0, None, None, current.rows, current.rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Failing:
     """A test with a bug that only some columns bring to light."""
 
@@ -133,13 +150,11 @@ def _by_target(evaluation: Evaluation) -> dict[tuple[str, ...], TwoSampleResult 
     return entries
 
 
-DRAWING = Plan((Drawing(),), ())
-
-
 def test_each_test_on_each_target_of_each_batch_draws_from_an_address_of_its_own() -> None:
-    two = [r for b in ("b1", "b2") for r in _evaluated(DRAWING, batch=b).results]
-    assert len({result.p_value for result in two}) == len(two) == 8
-    assert len({result.statistic for result in two}) == 4, "the reference knows no batch"
+    plan = Plan((Drawing(),), (DrawingJoint(),))
+    two = [r for b in ("b1", "b2") for r in _evaluated(plan, batch=b).results]
+    assert len({result.p_value for result in two}) == len(two) == 2 * (4 + 2)
+    assert len({result.statistic for result in two}) == 6, "the reference knows no batch"
 
 
 @pytest.mark.parametrize("gone", ["x", "y", "c"])
