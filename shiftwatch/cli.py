@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from shiftwatch import __version__
-from shiftwatch.errors import ConfigError, ShiftwatchError
+from shiftwatch.errors import ConfigError, ModelError, ShiftwatchError
 
 if TYPE_CHECKING:
     from shiftwatch.requests import Context, PreparedInfo
@@ -148,12 +148,14 @@ def check(config: ConfigPath) -> None:
         check_schedule(settings.schedule, time.time())
     good = True
     cache = str(Path(settings.store.path).with_suffix(".references"))
-    for model in settings.models:
+    for index, model in enumerate(settings.models):
         fingerprint = configuration.fingerprint(settings, model)
         context = Context(model, settings.alarms, settings.seed, cache, fingerprint)
         info, faults = _tried(context, settings.limits)
-        for fault in faults:
-            typer.echo(f"{config}: model {model.name}: {fault}", err=True)
+        for key, fault in faults:
+            keys = ("models", index, key)
+            located = configuration.fault_at(config, keys, str(fault), environ=os.environ)
+            typer.echo(str(located), err=True)
         good = good and not faults
         if info is not None:
             rows, columns = info.reference.rows, info.reference.columns
@@ -167,23 +169,23 @@ def check(config: ConfigPath) -> None:
 
 def _tried(
     context: Context, limits: LimitSettings
-) -> tuple[PreparedInfo | None, list[ShiftwatchError]]:
-    """What a model needs to be watched, and everything that stands in its way."""
+) -> tuple[PreparedInfo | None, list[tuple[str, ShiftwatchError]]]:
+    """What a model needs to be watched, and what stands in its way, by the key concerned."""
     from shiftwatch.requests import Prepare  # noqa: PLC0415
     from shiftwatch.source.listing import list_folder  # noqa: PLC0415
     from shiftwatch.worker import Worker  # noqa: PLC0415
 
-    faults: list[ShiftwatchError] = []
+    faults: list[tuple[str, ShiftwatchError]] = []
     info: PreparedInfo | None = None
-    try:
-        list_folder(context.model.batches)
-    except ShiftwatchError as fault:
-        faults.append(fault)
     try:
         with Worker(limits) as worker:
             info = worker.call(Prepare(context))
     except ShiftwatchError as fault:
-        faults.append(fault)
+        faults.append(("model" if isinstance(fault, ModelError) else "reference", fault))
+    try:
+        list_folder(context.model.batches)
+    except ShiftwatchError as fault:
+        faults.append(("batches", fault))
     return info, faults
 
 

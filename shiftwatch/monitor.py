@@ -19,7 +19,7 @@ from shiftwatch import __version__, decide
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
 from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
-from shiftwatch.source.listing import list_folder, new_files
+from shiftwatch.source.listing import GONE, list_folder, new_files
 from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, plan
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
@@ -159,7 +159,7 @@ class Monitor:
         present = {}
         for name, watched in self._watched.items():
             with suppress(DataError):  # a folder that cannot be listed loses nothing from the store
-                files = list_folder(watched.settings.batches)
+                files = list_folder(watched.settings.batches, complete=True)
                 present[name] = frozenset(file.uri for file in files)
         return present
 
@@ -237,13 +237,15 @@ class Monitor:
         """Without files that may still be in the writing; they are looked at again next time."""
         settings = watched.settings
         ready = []
-        for file in facts:
+        present = [file for file in facts if file.fault != GONE]
+        for file in present:
             if not file.incomplete:
                 ready.append(file)
             elif self._waited(watched, file) >= settings.window.grace_seconds:
-                fault = f"{file.fault}, {settings.window.grace} after its last change"
+                fault = f"{file.fault}, after a grace of {settings.window.grace}"
                 ready.append(replace(file, fault=fault))
-        watched.waiting = {file.uri: watched.waiting.get(file.uri, self._clock()) for file in facts}
+        seen = watched.waiting
+        watched.waiting = {file.uri: seen.get(file.uri, self._clock()) for file in present}
         for file in ready:
             del watched.waiting[file.uri]
         return ready
@@ -288,6 +290,7 @@ class Monitor:
             judged=self._store.judged_ids(watched.settings.name),
             rows_done=position.get("rows_done", 0),
             time_done=position.get("time_done"),
+            rows_forgotten=self._store.rows_forgotten(watched.settings.name),
         )
 
     def _judge(self, watched: _Watched, worker: Worker, due: tuple[Batch, Cursor]) -> Run:
@@ -404,4 +407,5 @@ def confined(folder: str, path: str) -> Listed:
     if not file.is_file():
         raise DataError("no such file below the configured batches", where=path)
     facts = file.stat()
-    return Listed(str(file), facts.st_size, facts.st_mtime_ns)
+    # The path as configured: folders called key=value are columns, also where they are links.
+    return Listed(str(Path(folder) / path), facts.st_size, facts.st_mtime_ns)

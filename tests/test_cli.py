@@ -190,13 +190,22 @@ def test_check_lists_every_fault_of_every_model(house: Path) -> None:
     (house / "bad.yml").write_text(text, encoding="utf-8")
     ended = shiftwatch(house, "check", "bad.yml")
     assert ended.returncode == BAD_CONFIG
-    faults = {line.split()[2].rstrip(":"): line for line in ended.stderr.splitlines()}
-    assert set(faults) == set(changes)
-    assert all(line.startswith("bad.yml: model ") for line in faults.values())
-    assert "none.onnx: no such file" in faults["no_model"]
-    assert "none.parquet: no such file" in faults["no_reference"]
-    assert "none: no such file or folder" in faults["no_batches"]
-    assert "the reference has no column 'zz' (its columns are event_time" in faults["no_column"]
+    lines = text.splitlines()
+    wanted = {
+        "models[0].model": "none.onnx: no such file",
+        "models[1].reference": "none.parquet: no such file",
+        "models[2].batches": "none: no such file or folder",
+        "models[3].reference": "the reference has no column 'zz' (its columns are event_time",
+    }
+    told = ended.stderr.splitlines()
+    assert len(told) == len(wanted)
+    for line, (key, message) in zip(told, wanted.items(), strict=True):
+        place, _, rest = line.partition(": ")
+        file, _, number = place.partition(":")
+        assert file == "bad.yml"
+        assert lines[int(number) - 1].strip().removeprefix("- ").startswith(key.rpartition(".")[2])
+        assert rest.startswith(key + ": ")
+        assert message in rest
     assert [line.partition(":")[0] for line in ended.lines] == ["no_batches"]
 
 

@@ -82,9 +82,7 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
     return _anchored(settings, file.absolute().parent)
 
 
-def fault_at(
-    path: str | Path, keys: KeyPath, message: str, *, environ: Mapping[str, str]
-) -> Fault:
+def fault_at(path: str | Path, keys: KeyPath, message: str, *, environ: Mapping[str, str]) -> Fault:
     """A fault that showed only when a value was used, at the line of its key.
 
     Parameters

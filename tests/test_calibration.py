@@ -1,0 +1,40 @@
+"""The promise on false alarms, quick form; `make calibrate` is the full one."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from benchmarks.calibrate import LEVELS, PER_CHECKS, RESULTS, run
+
+CHECKS = 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_null_checks_keep_the_level_of_every_test_and_of_the_whole() -> None:
+    counts = run(CHECKS, workers=2)
+    assert counts.checks == CHECKS
+    assert counts.alarms <= stats.binom.isf(1e-3, CHECKS, 1 / PER_CHECKS)
+    for key, number in counts.tests.items():
+        for level in LEVELS:
+            rejected = counts.rejections[key, level]
+            # Columns of one check depend on each other, so a run counts as one draw at worst.
+            draws = min(number, CHECKS)
+            rate = rejected / number
+            assert rate <= level + 4 * math.sqrt(level / draws), (key, level, rate)
+
+
+def test_the_stored_calibration_keeps_the_promise() -> None:
+    stored = json.loads(Path(RESULTS).read_text(encoding="utf-8"))
+    expected = stored["checks"] / stored["per_checks"]
+    assert stored["checks"] >= 3000
+    assert stored["alarms"] <= stats.poisson.isf(1e-2, expected)
+    for row in stored["tests"]:
+        for level in LEVELS:
+            error = math.sqrt(level * (1 - level) / min(row["runs"], stored["checks"]))
+            assert row["rates"][str(level)] <= level + 4 * error, (row["test"], level)
