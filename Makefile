@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fix bench calibrate image lock system-packages clean
+.PHONY: help setup setup-run demo test check fix docs bench calibrate image lock system-packages clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ check: setup ## format, lint, types, import contracts, spelling, fast tests: und
 fix: setup ## let ruff repair what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: setup ## write the generated parts of README.md anew
+	$(BIN)/python .ci/readme.py
 
 bench: setup ## speed, memory and growth; writes benchmarks/results/*.json
 	$(BIN)/python benchmarks/bench.py

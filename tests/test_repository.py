@@ -320,3 +320,9 @@ def test_every_verb_of_the_makefile_is_listed_by_help() -> None:
     listed = {line.split()[1] for line in answer.stdout.splitlines() if line.startswith("make ")}
     assert listed == set(phony[1].split())
     assert {"demo", "test", "check", "bench", "calibrate", "image", "help"} <= listed
+
+
+def test_the_generated_parts_of_the_readme_are_what_the_code_says() -> None:
+    """`make docs` writes them anew."""
+    command = [sys.executable, str(ROOT / ".ci" / "readme.py"), "--check"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
