@@ -50,9 +50,12 @@ def calibration() -> str:
     path = ROOT / "benchmarks" / "results" / "calibration.json"
     stored = json.loads(path.read_text(encoding="utf-8"))
     expected = stored["checks"] / stored["per_checks"]
-    lines = [
+    alarms = (
         f"**{stored['alarms']} alarms in {stored['checks']} checks without a shift; "
-        f"promised: at most {expected:g} expected.**",
+        f"promised: at most {expected:g} expected.**"
+    )
+    lines = [
+        alarms,
         "",
         "| test (scope) | runs | rejected at .05 | at .01 | at .001 |",
         "|---|---|---|---|---|",

@@ -7,6 +7,7 @@ Never: writes to the store; reads a clock other than for its own cost.
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -247,6 +248,12 @@ def _explanation(judgement: _Judgement) -> dict[str, Any]:
     }
 
 
+def _batch_sha256(batch: Batch) -> str:
+    """Hash of the file; of several files, the hash over their hashes in order."""
+    hashes = [piece.sha256 for piece in batch.pieces]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
 def _provenance(watched: Watch, batch: Batch) -> dict[str, Any]:
     return {
         "shiftwatch": __version__,
@@ -255,6 +262,6 @@ def _provenance(watched: Watch, batch: Batch) -> dict[str, Any]:
         "config_sha256": watched.context.config_sha256,
         "model_sha256": watched.model.sha256 if watched.model is not None else None,
         "reference_sha256": watched.reference_sha256,
-        "batch_sha256": batch.pieces[0].sha256,
+        "batch_sha256": _batch_sha256(batch),
         "seed": watched.context.seed,
     }

@@ -204,10 +204,13 @@ class Daemon:
         self._announce(listener)
         self._start_ticker()
         await self._stop.wait()
+        ticker = self._ticker
         self._stop_ticker()
         self._monitor.stop()
         server.should_exit = True
         await serving
+        if ticker is not None:
+            await ticker.idle()
 
     def _start_ticker(self) -> None:
         """Begin to tick by the settings in force, instead of those before."""

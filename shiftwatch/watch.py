@@ -117,7 +117,19 @@ def _prepared(context: Context, model: OnnxModel | None, plan: Plan) -> Referenc
         settings.reference, schema, rng=generator(context.seed, "reference", "rows")
     )
     sample, schema = with_predictions(reading.sample, schema, model)
+    _check_tolerances(settings, schema)
     return prepare(sample, schema, plan, context.seed)
+
+
+def _check_tolerances(settings: ModelSettings, schema: Sequence[SchemaColumn]) -> None:
+    names = [column.name for column in schema if column.role in ("input", "prediction")]
+    for name in settings.tolerance.columns:
+        if name not in names:
+            raise DataError(
+                f"`tolerance` names {name!r}, which is no input and no prediction",
+                where=settings.reference,
+                hint="they are " + ", ".join(names),
+            )
 
 
 def reference_schema(context: Context, model: OnnxModel | None) -> tuple[SchemaColumn, ...]:
