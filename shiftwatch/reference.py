@@ -24,6 +24,9 @@ from shiftwatch.values import TESTED_SCOPES, SchemaColumn, Scope
 JOINT = "*"
 """Target of a joint test."""
 
+FORMAT = 1
+"""Raise it when what a test prepares changes within a version, so that no cache is mistaken."""
+
 _PROFILE = "profile"
 
 

@@ -13,10 +13,10 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from shiftwatch import cache, roles
+from shiftwatch import __version__, cache, roles
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.model import OnnxModel, Prediction
-from shiftwatch.reference import Reference, generator, prepare
+from shiftwatch.reference import FORMAT, Reference, generator, prepare
 from shiftwatch.requests import Context, PreparedInfo
 from shiftwatch.sample import Sample
 from shiftwatch.settings import ModelSettings
@@ -90,7 +90,7 @@ def load(context: Context) -> Watch:
             "reference": reference_sha256,
             "model": model.sha256 if model is not None else "",
             "settings": repr((_placeless(settings), context.seed)),
-            "versions": repr(versions()),
+            "versions": repr((__version__, FORMAT, versions())),
         }
     )
     plan = build(settings.tests)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+
+# As in the worker: BLAS threads that compete with each other cost more than they bring.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -423,10 +423,10 @@ def test_another_reference_starts_the_alarms_anew_and_is_told(
 def test_a_tolerance_for_a_column_that_does_not_exist_is_refused(
     tmp_path: Path, model: ModelSettings
 ) -> None:
-    model = replace(model, tolerance=ToleranceSettings(columns={"amonut": 0.1}))
+    model = replace(model, tolerance=ToleranceSettings(columns={"amount_": 0.1}))
     with _open(tmp_path, model) as monitor:
         assert list(monitor.step()) == []
         fault = monitor.snapshot.models[0].fault
     assert fault is not None
-    assert "`tolerance` names 'amonut'" in fault
+    assert "`tolerance` names 'amount_'" in fault
     assert "amount, plan" in fault
