@@ -20,13 +20,13 @@ def test_null_checks_keep_the_level_of_every_test_and_of_the_whole() -> None:
     counts = run(CHECKS, workers=2)
     assert counts.checks == CHECKS
     assert counts.alarms <= stats.binom.isf(1e-3, CHECKS, 1 / PER_CHECKS)
+    comparisons = len(counts.tests) * len(LEVELS)
     for key, number in counts.tests.items():
         for level in LEVELS:
-            rejected = counts.rejections[key, level]
-            # Columns of one check depend on each other, so a run counts as one draw at worst.
+            # Columns of one check depend on each other, so a check counts as one draw at worst.
             draws = min(number, CHECKS)
-            rate = rejected / number
-            assert rate <= level + 4 * math.sqrt(level / draws), (key, level, rate)
+            most = stats.binom.isf(1e-3 / comparisons, draws, level)
+            assert counts.rejections[key, level] * draws / number <= most, (key, level)
 
 
 def test_the_stored_calibration_keeps_the_promise() -> None:
