@@ -68,9 +68,7 @@ class Classifier:
         if min(reference.shape[0], current.rows) < MIN_ROWS:
             return NotTested("too_few_rows", f"{reference.shape[0]} and {current.rows} rows")
         encoded, owners = encoding.encode(prepared.facts["encoding"], current)
-        ordered = encoded[permutation.canonical_order(encoded)]
-        kept = ordered[rng.permutation(current.rows)[: self.max_rows]]
-        raw = _expand(kept, prepared.arrays["pairs"])
+        raw = _expand(permutation.drawn(encoded, self.max_rows, rng), prepared.arrays["pairs"])
         features = (raw - prepared.arrays["centre"]) / prepared.arrays["scale"]
         blocks = permutation.blocks(reference, features)
         reference, features = reference[: blocks.rows_reference], features[: blocks.rows_current]

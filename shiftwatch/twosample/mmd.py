@@ -75,8 +75,7 @@ class Mmd:
         if min(reference.shape[0], current.rows) < MIN_ROWS:
             return NotTested("too_few_rows", f"{reference.shape[0]} and {current.rows} rows")
         encoded, owners = encoding.encode(prepared.facts["encoding"], current)
-        ordered = encoded[permutation.canonical_order(encoded)]
-        encoded = ordered[rng.permutation(current.rows)[: self.max_rows]]
+        encoded = permutation.drawn(encoded, self.max_rows, rng)
         features = _features(encoded, prepared.arrays["frequencies"])
         blocks = permutation.blocks(reference, features)
         in_use = prepared.arrays["encoded"][: blocks.rows_reference]

@@ -63,6 +63,12 @@ def canonical_order(features: Features) -> NDArray[np.int64]:
     return np.asarray(np.argsort(keys, kind="stable"), dtype=np.int64)
 
 
+def drawn(features: Features, max_rows: int, rng: np.random.Generator) -> Features:
+    """Rows in random order, at most ``max_rows``; the draw does not depend on their order."""
+    ordered = features[canonical_order(features)]
+    return ordered[rng.permutation(features.shape[0])[:max_rows]]
+
+
 def blocks(reference: Features, current: Features) -> Blocks:
     """Sum features over blocks of consecutive rows; both samples must be in random order.
 
