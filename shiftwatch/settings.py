@@ -438,7 +438,8 @@ class LimitSettings:
     memory_mb: int = 1024
     """Private memory of the worker in MB of 10^6 bytes; beyond it the check is an ``error``."""
     seconds: float = 120
-    """Wall-clock seconds of one check; beyond it the worker is ended and the check an ``error``."""
+    """Wall-clock seconds of one check; beyond it the worker is ended and the check an ``error``.
+    Preparing a reference, which is done once, may take ten times as long."""
     series_per_model: int = 100
     """Per-feature series of one metric and model; the strongest evidence is kept."""
 

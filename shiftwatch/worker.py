@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from shiftwatch.errors import WorkerError
-from shiftwatch.requests import Request
+from shiftwatch.requests import Prepare, Request
 from shiftwatch.settings import LimitSettings
 
 _ENVIRONMENT = {
@@ -34,6 +34,8 @@ _ENVIRONMENT = {
 }
 
 _GOODBYE_SECONDS = 5.0
+
+_PREPARE_FACTOR = 10.0
 
 _START_SECONDS = 60.0
 """For the interpreter and its imports: half a second on an idle machine."""
@@ -73,10 +75,11 @@ class Worker:
         try:
             connection = self._started()
             connection.send(request)
-            if not connection.poll(self._limits.seconds):
+            seconds = self._patience(request)
+            if not connection.poll(seconds):
                 self._end()
                 raise WorkerError(
-                    f"no answer within {self._limits.seconds:g} s, the worker was ended",
+                    f"no answer within {seconds:g} s, the worker was ended",
                     hint="raise limits.seconds, or lower window.max_rows",
                 )
             ok, value = connection.recv()
@@ -85,6 +88,11 @@ class Worker:
         if ok:
             return value
         raise value
+
+    def _patience(self, request: Request) -> float:
+        """Seconds to wait: the limit is for a batch; a reference is larger, and prepared once."""
+        factor = _PREPARE_FACTOR if isinstance(request, Prepare) else 1.0
+        return self._limits.seconds * factor
 
     def kill(self) -> None:
         """End the child at once, from any thread; this and later calls raise WorkerError."""

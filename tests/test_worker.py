@@ -78,6 +78,19 @@ def test_a_worker_that_takes_too_long_is_ended() -> None:
         assert not Path(f"/proc/{pid}").exists()
 
 
+def test_preparing_a_reference_may_take_longer_than_a_check(tmp_path: Path) -> None:
+    settings = ModelSettings("m", reference=str(tmp_path / "none"), batches=str(tmp_path))
+    context = Context(settings, AlarmSettings(), 0, str(tmp_path), "")
+    with Worker(LimitSettings(seconds=2)) as worker:
+        worker.call(_inspect())
+        pid = worker.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(3.0, os.kill, (pid, signal.SIGCONT)).start()
+        with pytest.raises(DataError):  # its own answer, after the limit of a check
+            worker.call(Prepare(context))
+
+
 def test_the_child_ends_when_its_parent_is_killed() -> None:
     script = (
         "import time\n"
