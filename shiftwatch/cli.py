@@ -126,6 +126,10 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
             for number, judged in enumerate(monitor.step(), start=1):
                 _print_run(judged, number, as_json=as_json)
             snapshot = monitor.snapshot
+    for status in snapshot.models:
+        if status.backlog and status.fault is None:
+            text = f"{status.name}: files that may still be in the writing: {status.backlog}"
+            typer.echo(f"{text}; they are looked at again next time", err=True)
     faulty = [status for status in snapshot.models if status.fault is not None]
     for status in faulty:
         typer.echo(f"error: {status.name}: {status.fault}", err=True)

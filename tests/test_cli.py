@@ -138,6 +138,18 @@ def test_once_prints_one_json_document_a_line(house: Path) -> None:
     assert [d["alarm"] for d in documents] == [False, True]
 
 
+def test_once_says_that_a_file_may_still_be_in_the_writing(house: Path) -> None:
+    for batch in (house / "batches").iterdir():
+        batch.write_bytes(batch.read_bytes()[:100])
+    count = len(list((house / "batches").iterdir()))
+    ended = shiftwatch(house, "once", "shiftwatch.yml")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr == (
+        f"churn: files that may still be in the writing: {count}; "
+        "they are looked at again next time\n"
+    )
+
+
 def test_once_without_an_alarm_ends_with_0_though_asked_to_fail(tmp_path: Path) -> None:
     folder = _house(tmp_path, 0.0)
     assert shiftwatch(folder, "once", "shiftwatch.yml", "--fail-on-alarm").returncode == 0
