@@ -84,7 +84,7 @@ class Worker:
                 )
             ok, value = connection.recv()
         except (EOFError, OSError) as fault:
-            raise WorkerError(self._cause_of_death(), hint="see limits.memory_mb") from fault
+            raise self._death() from fault
         if ok:
             return value
         raise value
@@ -146,14 +146,20 @@ class Worker:
             raise WorkerError(f"the worker did not start within {_START_SECONDS:g} s")
         connection.recv()
 
-    def _cause_of_death(self) -> str:
+    def _death(self) -> WorkerError:
         """What ended the child, in words; the child is gone afterwards."""
         process = self._process
         self.close()
         code = process.returncode if process is not None else None
         if code is not None and code < 0:
-            return f"the worker was killed by {signal.Signals(-code).name}"
-        return f"the worker ended with status {code}"
+            name = signal.Signals(-code).name
+            return WorkerError(
+                f"the worker was killed by {name}",
+                hint="out of memory? see limits.memory_mb and the container's limit",
+            )
+        return WorkerError(
+            f"the worker ended with status {code}", hint="its traceback is in the log; report it"
+        )
 
     def __enter__(self) -> Self:
         return self
