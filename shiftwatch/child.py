@@ -16,19 +16,25 @@ from multiprocessing.connection import Connection
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.requests import Request
 
+_LAST_WORDS = 64_000_000
+"""Bytes above the limit, to say that it was reached."""
+
 
 def main(arguments: list[str]) -> int:
     """Serve until the parent closes its end or dies."""
     descriptor, memory_mb = int(arguments[0]), int(arguments[1])
     # Ctrl-C in a terminal reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    limit = memory_mb * 1_000_000
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    from shiftwatch.check import answer  # noqa: PLC0415 - heavy, and under the limit set above
-
+    _limit_memory(memory_mb * 1_000_000)
     with Connection(descriptor) as connection:
+        try:
+            from shiftwatch.check import answer  # noqa: PLC0415 - heavy, and below the limit
+        except MemoryError:
+            connection.send(_shortage(memory_mb))
+            return 1
         connection.send("ready")
         while True:
+            _limit_memory(memory_mb * 1_000_000)  # anew, after last words
             try:
                 request = connection.recv()
                 connection.send(_reply(answer, request, memory_mb))
@@ -44,11 +50,22 @@ def _reply(
     except ShiftwatchError as fault:
         return False, fault
     except MemoryError:
-        shortage = WorkerError(
-            f"out of memory at limits.memory_mb = {memory_mb}",
-            hint="raise limits.memory_mb, or lower window.max_rows",
-        )
-        return False, shortage
+        return False, _shortage(memory_mb)
+
+
+def _limit_memory(size: int) -> None:
+    """Bound private memory, as far as the system's own bound allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = size if most == resource.RLIM_INFINITY else min(size, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, most))
+
+
+def _shortage(memory_mb: int) -> WorkerError:
+    _limit_memory(memory_mb * 1_000_000 + _LAST_WORDS)
+    return WorkerError(
+        f"out of memory at limits.memory_mb = {memory_mb}",
+        hint="raise limits.memory_mb, or lower window.max_rows",
+    )
 
 
 if __name__ == "__main__":

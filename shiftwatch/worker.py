@@ -144,7 +144,10 @@ class Worker:
         if not connection.poll(_START_SECONDS):
             self._end()
             raise WorkerError(f"the worker did not start within {_START_SECONDS:g} s")
-        connection.recv()
+        told = connection.recv()
+        if isinstance(told, WorkerError):
+            self._end()
+            raise told
 
     def _death(self) -> WorkerError:
         """What ended the child, in words; the child is gone afterwards."""
