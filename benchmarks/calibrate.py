@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from shiftwatch.decide import Policy, State, decide
+from shiftwatch.decide.latch import Looked
 from shiftwatch.evaluate import Current, evaluate
 from shiftwatch.reference import prepare
 from shiftwatch.sample import Column, Sample, categorical, numeric
@@ -100,9 +101,8 @@ def simulate(first: int, count: int) -> Counts:
         schema = [SchemaColumn(c.name, c.kind, c.role, c.type) for c in reference.columns]
         prepared = prepare(reference, schema, plan, number)
         evaluation = evaluate(prepared, Current(batch, {}, str(number)), plan, number)
-        decisions, _ = decide(
-            evaluation.results, evaluation.skipped, (), (State(), str(number)), policy
-        )
+        looked = Looked(evaluation.results, evaluation.skipped)
+        decisions, _ = decide(looked, (State(), str(number)), policy, policy.level())
         counts.checks += 1
         counts.alarms += any(decision.alarm for decision in decisions)
         for result in evaluation.results:

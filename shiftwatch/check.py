@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shiftwatch import __version__, decide
+from shiftwatch.conclude import Found, Moment, Rules, conclude
 from shiftwatch.cost import Stopwatch
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
@@ -181,16 +182,18 @@ def _concluded(
     stopwatch: Stopwatch,
 ) -> Checked:
     policy = decide.Policy.of(watched.context.alarms, watched.context.model.tolerance)
+    if request.alone:
+        policy = replace(policy, memory="none")
     findings = judgement.findings
     if state.basis not in (None, watched.basis):
         text = "the reference or the model is another one than before: the alarms start anew"
         findings = (*findings, Finding("new_basis", "", text, "note"))
         state = decide.State(checks=state.checks)
     with stopwatch.stage("decide"):
-        decisions, after = decide.decide(
-            judgement.results, judgement.skipped, findings, (state, request.batch.id), policy
-        )
-        verdict = decide.verdict(decisions, judgement.results, judgement.skipped, findings)
+        rules = Rules(watched.reference, policy, watched.context.seed)
+        found = Found(judgement.results, judgement.skipped, findings, judgement.gathered.sample)
+        concluded = conclude(rules, found, _moment(watched, request), state)
+    verdict = concluded.verdict
     if judgement.too_few and verdict != "invalid_data":
         verdict = "insufficient_data"
     rows = judgement.gathered.rows or request.batch.rows
@@ -200,7 +203,7 @@ def _concluded(
         verdict=verdict,
         judged_at=request.judged_at,
         reasons=_reasons(verdict, judgement),
-        decisions=decisions,
+        decisions=concluded.decisions,
         results=judgement.results,
         skipped=judgement.skipped,
         findings=findings,
@@ -209,7 +212,17 @@ def _concluded(
         provenance=_provenance(watched, request.batch),
         cost=stopwatch.cost(),
     )
-    return Checked(run, replace(after, basis=watched.basis).to_json())
+    return Checked(run, replace(concluded.state, basis=watched.basis).to_json())
+
+
+def _moment(watched: Watch, request: Check) -> Moment:
+    """When the batch came: by its events where they have times, else when it is judged."""
+    batch = request.batch
+    if watched.context.model.columns.time is None or batch.event_time_end is None:
+        return Moment(batch.id, request.judged_at)
+    start = batch.event_time_start
+    took = None if start is None else batch.event_time_end - start
+    return Moment(batch.id, batch.event_time_end, took)
 
 
 def _reasons(verdict: Verdict, judgement: _Judgement) -> tuple[str, ...]:

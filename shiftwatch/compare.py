@@ -38,7 +38,7 @@ def compare_files(settings: ModelSettings, *, alarms: AlarmSettings, seed: int =
         if not listed:
             raise DataError("no Parquet file found", where=settings.batches)
         facts: Sequence[FileFacts] = worker.call(Inspect(listed, settings.columns.time))
-        request = Check(context, _batch(facts), None, time.time())
+        request = Check(context, _batch(facts), None, time.time(), alone=True)
         answer: Checked = worker.call(request)
         return answer.run
 

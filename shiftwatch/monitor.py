@@ -151,7 +151,9 @@ class Monitor:
                 facts.time_max,
                 facts.fault,
             )
-            answer: Checked = worker.call(Check(watched.context, batch, None, self._clock()))
+            answer: Checked = worker.call(
+                Check(watched.context, batch, None, self._clock(), alone=True)
+            )
         return answer.run
 
     def present_files(self) -> Mapping[str, frozenset[str]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shiftwatch import profile
+from shiftwatch import profile, summary
 from shiftwatch.sample import Sample
 from shiftwatch.twosample.protocol import Prepared
 from shiftwatch.twosample.registry import Plan
@@ -24,10 +24,11 @@ from shiftwatch.values import TESTED_SCOPES, SchemaColumn, Scope
 JOINT = "*"
 """Target of a joint test."""
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when what a test prepares changes within a version, so that no cache is mistaken."""
 
 _PROFILE = "profile"
+_SUMMARY = "summary"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +55,10 @@ class Reference:
     def profile(self, column: SchemaColumn) -> Prepared:
         """The reference's side of the report for one column."""
         return self.prepared(_PROFILE, scope_of(column), column.name)
+
+    def summary(self) -> Prepared:
+        """The cells that batches are counted in, and the reference's own counts."""
+        return self.prepared(_SUMMARY, "input", JOINT)
 
     def to_plain(self) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]:
         """Arrays and JSON facts, for the cache."""
@@ -128,6 +133,8 @@ def _entries(
         if column.role in ("input", "prediction"):
             key = _key(_PROFILE, scope_of(column), column.name)
             yield key, profile.prepare(sample.column(column.name))
+    tested = [column for scope in TESTED_SCOPES for column in testable(schema, scope)]
+    yield _key(_SUMMARY, "input", JOINT), summary.prepare(sample, tested)
     for scope in TESTED_SCOPES:
         columns = testable(schema, scope)
         yield from _column_entries(sample, columns, plan, seed)

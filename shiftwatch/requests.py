@@ -59,6 +59,8 @@ class Check:
     state: str | None
     """Decision state after the batch before, as stored."""
     judged_at: float
+    alone: bool = False
+    """Whether it belongs to no history: then no slow layer looks at it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,12 +259,13 @@ class ToleranceSettings:
     """The smallest shift that matters, in the unit of each test's effect.
 
     ``suppress``: no alarm for a shift whose upper confidence bound is below the tolerance.
+    ``prove``: an alarm only for a shift that is shown to exceed it.
     """
 
     default: float = 0.02
     """For every test and column that is not named; smaller for ``nulls`` and ``unseen``."""
     mode: Literal["suppress", "prove"] = "suppress"
-    """Only ``suppress`` is available yet."""
+    """``suppress`` or ``prove``; the latter needs many rows, and finds nothing small."""
     tests: Mapping[str, float] = field(default_factory=dict)
     """By test."""
     columns: Mapping[str, float] = field(default_factory=dict)
@@ -273,8 +274,6 @@ class ToleranceSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.default < 1:
             raise FieldError("default", f"{self.default} is no effect size; write 0 to 1")
-        if self.mode == "prove":
-            raise NotAvailableError("mode", "write suppress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,16 +313,19 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarmSettings:
-    """The promise: at most one expected false alarm of a model in this many checks."""
+    """The promise: at most one expected false alarm of a model in so many checks, or days."""
 
     per_checks: int | None = None
     """Checks of a model per expected false alarm at most; 1000 by default."""
     per_days: float | None = None
-    """The same in days; not available yet."""
+    """The same in days: a check may then spend in proportion to the time since the one before."""
 
     def __post_init__(self) -> None:
         if self.per_days is not None:
-            raise NotAvailableError("per_days", "write per_checks")
+            if self.per_checks is not None:
+                raise FieldError("per_days", "write either per_checks or per_days")
+            _check_at_least("per_days", self.per_days, 0.1)
+            _check_at_most("per_days", self.per_days, 36500)
         if self.per_checks is not None:
             _check_at_least("per_checks", self.per_checks, 2)
 
@@ -333,12 +335,10 @@ class AlarmSettings:
     """When an alarm may rise."""
 
     false_alarms: FalseAlarmSettings = field(default_factory=lambda: FalseAlarmSettings(1000))
-    memory: Literal["cusum", "e-process", "none"] = "none"
-    """The slow layer over past batches; only ``none`` is available yet."""
-
-    def __post_init__(self) -> None:
-        if self.memory != "none":
-            raise NotAvailableError("memory", "write none")
+    memory: Literal["cusum", "e-process", "none"] = "cusum"
+    """The slow layers over past batches: windows, and charts against a growing pool. ``cusum`` finds
+    small shifts soonest; ``e-process`` needs longer and rests on a theorem; ``none`` leaves the
+    whole level to the single check."""
 
     @property
     def per_checks(self) -> int:

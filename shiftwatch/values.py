@@ -230,8 +230,10 @@ PROFILE_QUANTILES: tuple[float, ...] = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 class Evidence:
     """Evidence of one scope over its threshold, by layer: 1 or more raises the alarm.
 
-    ``check`` is log(p)/log(level) of the adjusted p-value of this check; ``window`` and ``pool``
-    are None until a policy with memory is configured.
+    ``check`` is log(p)/log(level) of the adjusted p-value of this check. ``window`` is the same for
+    the windows of past batches, each as of when it was last full. ``pool`` is the height of the
+    strongest chart against the growing pool over its threshold. The last two are None with
+    ``memory: none``.
     """
 
     check: float | None = None
@@ -240,12 +242,30 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowEvidence:
+    """What a layer over past batches says of one scope after one batch.
+
+    ``ratio`` is its evidence over its threshold; ``crossed`` whether that was reached on this very
+    batch; ``columns`` carry it, the strongest first; ``change_from`` is the id of the batch with
+    which the change is estimated to have begun, None if nothing has.
+    """
+
+    ratio: float
+    crossed: bool = False
+    columns: tuple[str, ...] = ()
+    change_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What the policy concludes for one scope after one batch.
 
     ``alarm`` is latched: it stays until the clearing rule of the policy is met. ``raised`` is True
-    on the batch that crossed the threshold. ``columns`` are the targets named by Holm's procedure
-    at the level of the check. ``since`` is the id of the batch on which the alarm rose.
+    on the batch that crossed the threshold, and ``crossed`` names the layers that did so on this
+    very batch. ``columns`` are the targets named by Holm's procedure at the level of the check, and
+    those of the slow layers that crossed; ``also_moving`` is a wider list (false discovery rate
+    .05), a hint and no reason for an alarm. ``since`` is the id of the batch on which the alarm
+    rose, ``change_from`` of the one with which the change is estimated to have begun.
     """
 
     scope: Scope
@@ -257,6 +277,9 @@ class Decision:
     level: float
     columns: tuple[str, ...] = ()
     since: str | None = None
+    crossed: tuple[str, ...] = ()
+    also_moving: tuple[str, ...] = ()
+    change_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,17 @@ from shiftwatch.decide import (
     QUIET_CHECKS,
     Policy,
     State,
+    also_moving,
     decide,
     named,
     verdict,
     weigh,
 )
+from shiftwatch.decide.family import beyond
+from shiftwatch.decide.latch import Looked, Slow
 from shiftwatch.errors import StoreError
 from shiftwatch.settings import ToleranceSettings
-from shiftwatch.values import Decision, Finding, Scope, Skipped, TwoSampleResult
+from shiftwatch.values import Decision, Finding, Scope, Skipped, SlowEvidence, TwoSampleResult
 
 POLICY = Policy(per_checks=1000)
 
@@ -40,8 +43,10 @@ def _decide(
     state: State | None = None,
     findings: tuple[Finding, ...] = (),
     skipped: tuple[Skipped, ...] = (),
+    slow: Slow | None = None,
 ) -> tuple[tuple[Decision, ...], State]:
-    return decide(results, skipped, findings, (state or State(), "b1"), POLICY)
+    looked = Looked(results, skipped, findings, slow or {})
+    return decide(looked, (state or State(), "b1"), POLICY, POLICY.level())
 
 
 def test_shares_of_the_level_add_up_to_one() -> None:
@@ -87,7 +92,7 @@ def test_the_alarm_rises_exactly_when_holm_names_something(
     results = [_result(p, f"c{i}", f"t{i % tests}") for i, p in enumerate(p_values)]
     decisions, _ = _decide(results)
     crossed = _scope(decisions, "input").alarm
-    assert crossed == bool(named(weigh(results, [], POLICY), POLICY.level))
+    assert crossed == bool(named(weigh(results, [], POLICY), POLICY.level().check))
 
 
 @pytest.mark.slow
@@ -100,7 +105,7 @@ def test_at_most_one_false_alarm_per_thousand_checks_under_strong_dependence() -
         p_values = np.where(rng.random(columns) < 0.7, common, own)
         results = [_result(max(float(p), 1e-12), f"c{i}") for i, p in enumerate(p_values)]
         weighed = weigh(results, [], policy)
-        alarms += min(entry.corrected for entry in weighed) <= policy.level
+        alarms += min(entry.corrected for entry in weighed) <= policy.level().check
     expected = checks / 50
     assert alarms <= expected + 3 * np.sqrt(expected)
 
@@ -119,11 +124,11 @@ def test_a_shift_shown_to_be_below_the_tolerance_never_alarms() -> None:
 
 def test_tolerance_can_be_set_per_test_and_per_column() -> None:
     tolerance = ToleranceSettings(tests={"ks": 0.2}, columns={"price": 0.4})
-    policy = Policy(1000, tolerance)
-    assert policy.smallest(_result(0.1)) == 0.2
-    assert policy.smallest(_result(0.1, "price")) == 0.4
-    assert policy.smallest(_result(0.1, test="chi2")) == 0.02
-    assert policy.smallest(_result(0.1, test="nulls")) == 0.005
+    policy = Policy(tolerance=tolerance)
+    assert policy.smallest("ks", "a") == 0.2
+    assert policy.smallest("ks", "price") == 0.4
+    assert policy.smallest("chi2", "a") == 0.02
+    assert policy.smallest("nulls", "a") == 0.005
 
 
 def test_alarm_is_latched_until_enough_quiet_checks() -> None:
@@ -147,7 +152,7 @@ def test_a_check_that_crosses_a_generous_level_is_not_quiet() -> None:
     generous = Policy(per_checks=5)
     state = State()
     for _ in range(2 * QUIET_CHECKS):
-        decisions, state = decide([_result(0.15)], (), (), (state, "b"), generous)
+        decisions, state = decide(Looked([_result(0.15)]), (state, "b"), generous, generous.level())
         assert _scope(decisions, "input").alarm
 
 
@@ -174,18 +179,18 @@ def test_nothing_untested_is_called_no_shift() -> None:
     none, _ = _decide([])
     quiet, _ = _decide([_result(0.5)])
     loud, _ = _decide([_result(1e-9)])
-    assert verdict(none, [], [], []) == "insufficient_data"
-    assert verdict(quiet, [_result(0.5)], [], []) == "no_shift"
-    assert verdict(quiet, [_result(0.5)], [failed], []) == "error"
-    assert verdict(quiet, [_result(0.5)], [], [invalid]) == "invalid_data"
-    assert verdict(loud, [_result(1e-9)], [failed], [invalid]) == "shift"
+    assert verdict(none, Looked([])) == "insufficient_data"
+    assert verdict(quiet, Looked([_result(0.5)])) == "no_shift"
+    assert verdict(quiet, Looked([_result(0.5)], [failed])) == "error"
+    assert verdict(quiet, Looked([_result(0.5)], [], [invalid])) == "invalid_data"
+    assert verdict(loud, Looked([_result(1e-9)], [failed], [invalid])) == "shift"
 
 
 def test_state_survives_its_text_and_refuses_another_version() -> None:
     _, state = _decide([_result(1e-9)])
     assert State.from_json(state.to_json()) == state
-    with pytest.raises(StoreError, match="version 99, not 1"):
-        State.from_json(state.to_json().replace('"version": 1', '"version": 99'))
+    with pytest.raises(StoreError, match="version 99, not 2"):
+        State.from_json(state.to_json().replace('"version": 2', '"version": 99'))
 
 
 @given(st.lists(st.floats(min_value=1e-9, max_value=1.0), min_size=2, max_size=12))
@@ -197,3 +202,108 @@ def test_folding_in_two_parts_equals_folding_at_once(p_values: list[float]) -> N
 
     half = len(p_values) // 2
     assert fold(p_values[half:], fold(p_values[:half], State())) == fold(p_values, State())
+
+
+def test_the_state_of_the_first_release_is_still_read() -> None:
+    old = (
+        '{"version": 1, "checks": 7, "basis": "a:b",'
+        ' "scopes": {"input": {"alarm": true, "quiet": 1, "since": "b0"}}}'
+    )
+    state = State.from_json(old)
+    assert (state.checks, state.memory, state.clock) == (7, None, None)
+    decisions, _ = _decide([_result(0.01)], state)
+    assert _scope(decisions, "input").since == "b0"
+
+
+def test_the_layers_spend_no_more_than_the_promise() -> None:
+    for memory in ("none", "cusum", "e-process"):
+        level = Policy(per_checks=1000, memory=memory).level()
+        assert level.check + level.window + level.pool == pytest.approx(1 / 1000)
+
+
+def test_days_are_spent_in_proportion_and_a_long_silence_is_capped() -> None:
+    policy = Policy(per_days=180)
+    spent = sum(policy.level(300).check for _ in range(12))
+    assert policy.level(3600).check == pytest.approx(spent)
+    assert policy.level(86400 * 180 * 10).check == 0.05
+    assert policy.level(0).check > 0  # a batch that comes at the same second is still judged
+
+
+def test_what_is_spent_in_a_time_never_exceeds_the_promise_in_days() -> None:
+    rng = np.random.default_rng(3)
+    policy = Policy(per_days=30, memory="cusum")
+    gaps = rng.exponential(4000, 20_000) + 1
+    levels = [policy.level(float(gap)) for gap in gaps]
+    spent = sum(level.check + level.window + level.pool for level in levels)
+    assert spent <= gaps.sum() / 86400 / 30 * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("layer", ["window", "pool"])
+def test_a_slow_layer_raises_the_alarm_and_says_where_the_change_began(layer: str) -> None:
+    crossing = SlowEvidence(1.1, crossed=True, columns=("age",), change_from="b-7")
+    decisions, state = _decide([_result(0.4)], slow={"input": {layer: crossing}})
+    decision = _scope(decisions, "input")
+    assert (decision.alarm, decision.raised, decision.crossed) == (True, True, (layer,))
+    assert decision.columns == ("age",)
+    assert (decision.since, decision.change_from) == ("b1", "b-7")
+    assert verdict(decisions, Looked([_result(0.4)])) == "shift"
+    held = SlowEvidence(1.1, crossed=False, columns=(), change_from="b-7")
+    for _ in range(2 * QUIET_CHECKS):
+        decisions, state = _decide([_result(0.4)], state, slow={"input": {layer: held}})
+        assert _scope(decisions, "input").alarm  # its evidence has not gone
+    for _ in range(QUIET_CHECKS):
+        decisions, state = _decide(
+            [_result(0.4)], state, slow={"input": {layer: SlowEvidence(0.3)}}
+        )
+    assert _scope(decisions, "input").cleared
+
+
+def test_a_sudden_shift_began_with_the_batch_unless_a_chart_was_on_its_way() -> None:
+    alone, _ = _decide(
+        [_result(1e-9)], slow={"input": {"pool": SlowEvidence(0.2, False, (), "b-3")}}
+    )
+    creeping, _ = _decide(
+        [_result(1e-9)], slow={"input": {"pool": SlowEvidence(0.9, False, (), "b-3")}}
+    )
+    assert _scope(alone, "input").change_from == "b1"
+    assert _scope(creeping, "input").change_from == "b-3"
+
+
+def test_proving_asks_for_an_effect_above_the_tolerance() -> None:
+    prove = Policy(tolerance=ToleranceSettings(mode="prove"))
+    small = TwoSampleResult("ks", "a", "input", 0.03, 1e-30, 0.03, 0.01, 0.05, 10**5, 10**4)
+    large = TwoSampleResult("ks", "a", "input", 0.3, 1e-30, 0.3, 0.28, 0.32, 10**5, 10**4)
+    open_ended = TwoSampleResult("mmd", "*", "input", 0.3, 1e-30, 0.3, None, None, 10**5, 10**4)
+    for result, alarm in ((small, False), (large, True), (open_ended, False)):
+        decisions, _ = decide(Looked([result]), (State(), "b"), prove, prove.level())
+        assert _scope(decisions, "input").alarm is alarm
+
+
+@given(
+    st.floats(min_value=0.0, max_value=1.0),
+    st.floats(min_value=0.0, max_value=1.0),
+    st.floats(min_value=0.0, max_value=0.5),
+    st.floats(min_value=1e-12, max_value=1.0),
+)
+def test_beyond_a_tolerance_is_never_surer_than_beyond_nothing(
+    effect: float, arm: float, smallest: float, p: float
+) -> None:
+    low = max(0.0, effect - arm)
+    result = TwoSampleResult("ks", "a", "input", effect, p, effect, low, 1.0, 1000, 500)
+    assert p <= beyond(result, smallest) <= 1
+    assert beyond(result, smallest) <= beyond(result, smallest + 0.1)
+
+
+def test_what_is_also_moving_is_a_wider_list_and_keeps_its_rate() -> None:
+    results = [_result(p, f"c{i}") for i, p in enumerate([1e-9, 0.002, 0.003, 0.2, 0.9])]
+    decisions, _ = _decide(results)
+    assert _scope(decisions, "input").columns == ("c0",)
+    assert _scope(decisions, "input").also_moving == ("c1", "c2")
+    rng = np.random.default_rng(5)
+    wrong = [
+        bool(
+            also_moving(weigh([_result(float(p), f"c{i}") for i, p in enumerate(row)], [], POLICY))
+        )
+        for row in rng.random((2000, 20))
+    ]
+    assert np.mean(wrong) <= 0.05

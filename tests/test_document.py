@@ -166,6 +166,9 @@ def test_the_document_has_the_fields_that_scripts_read() -> None:
         "level": 0.001,
         "columns": ["age"],
         "evidence": {"check": 2.5, "window": None, "pool": None},
+        "crossed": [],
+        "also_moving": [],
+        "change_from": None,
     }
     assert document["results"] == [
         {

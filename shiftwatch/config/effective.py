@@ -56,7 +56,11 @@ def fingerprint(settings: Settings, model: ModelSettings) -> str:
     facts = {
         "model": {key: value for key, value in asdict(model).items() if key not in _PATHS},
         "scored": model.model is not None,
-        "alarms": {"per_checks": settings.alarms.per_checks, "memory": settings.alarms.memory},
+        "alarms": {
+            "per_checks": settings.alarms.per_checks,
+            "per_days": settings.alarms.false_alarms.per_days,
+            "memory": settings.alarms.memory,
+        },
         "limits": {"memory_mb": settings.limits.memory_mb, "seconds": settings.limits.seconds},
         "seed": settings.seed,
     }

@@ -1,0 +1,79 @@
+"""The memories of one model: one, or with a season one for each phase.
+
+In:    the text stored after the batch before; the prepared reference; settings as plain values.
+Out:   the memory a batch belongs to; the text after it.
+Never: mixes phases: what is normal at night says nothing of the day.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from shiftwatch import summary
+from shiftwatch.memory.codec import decode, encode
+from shiftwatch.memory.fold import Basis, Memory
+from shiftwatch.memory.plan import ChartPlan
+from shiftwatch.reference import Reference, scope_of
+
+WHOLE = "all"
+"""The stratum of a model without a season."""
+
+
+def basis_of(
+    reference: Reference,
+    smallest: Callable[[str, str], float],
+    *,
+    prove: bool = False,
+    kappas: Mapping[tuple[str, str], float] | None = None,
+) -> Basis:
+    """What the memory of a model rests on.
+
+    Parameters
+    ----------
+    reference
+        Prepared.
+    smallest
+        Smallest effect that matters, by test and column.
+    prove
+        Whether an effect must be shown to exceed it.
+    kappas
+        Inflation of variances by dependence, by test and column; 1 where absent.
+    """
+    layout, own = summary.restore(reference.summary())
+    roles = {column.name: scope_of(column) for column in reference.schema}
+    inflated = kappas or {}
+    tests = ["ks"] * len(layout.numeric) + ["chi2"] * len(layout.categorical)
+    named = list(zip(tests, layout.columns, strict=True))
+    return Basis(
+        plan=ChartPlan.of(layout, own),
+        reference=own,
+        scopes=tuple(roles[name] for name in layout.columns),
+        tolerances=_array([smallest(test, name) for test, name in named]),
+        null_tolerances=_array([smallest("nulls", name) for name in layout.columns]),
+        kappas=_array([inflated.get(key, 1.0) for key in named]),
+        null_kappas=_array([inflated.get(("nulls", name), 1.0) for name in layout.columns]),
+        prove=prove,
+    )
+
+
+def _array(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.asarray(values, dtype=np.float64)
+
+
+def recall(
+    text: str | None, stratum: str, basis: Basis, method: Literal["cusum", "e-process"]
+) -> Memory:
+    """The memory of a stratum, new if there is none that fits."""
+    stored = json.loads(text).get(stratum) if text is not None else None
+    memory = decode(stored, basis, method) if stored is not None else None
+    return memory if memory is not None else Memory.new(basis, method)
+
+
+def kept(text: str | None, stratum: str, memory: Memory) -> str:
+    """The text of all strata with one of them replaced."""
+    strata = json.loads(text) if text is not None else {}
+    return json.dumps({**strata, stratum: encode(memory)}, sort_keys=True)
