@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shiftwatch.memory.charts import Evidences, Sums
 from shiftwatch.memory.excursion import Since
-from shiftwatch.memory.fold import Basis, Memory
+from shiftwatch.memory.state import Basis, Memory
 from shiftwatch.memory.windows import LENGTHS, Window
 from shiftwatch.summary import Summary
 from shiftwatch.values import Scope, SlowEvidence

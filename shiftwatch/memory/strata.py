@@ -15,8 +15,8 @@ import numpy as np
 
 from shiftwatch import summary
 from shiftwatch.memory.codec import decode, encode
-from shiftwatch.memory.fold import Basis, Memory
 from shiftwatch.memory.plan import ChartPlan
+from shiftwatch.memory.state import Basis, Memory
 from shiftwatch.reference import Reference, scope_of
 
 WHOLE = "all"
