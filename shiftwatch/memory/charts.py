@@ -71,7 +71,7 @@ def run_length_threshold(run_length: Floats) -> Floats:
     """
     goal = np.asarray(run_length, dtype=np.float64) * 2 * SLACK**2
     b = np.log1p(goal)
-    for _ in range(50):
+    for _ in range(8):  # from below the root, where it gains digits at once
         b = b - (np.exp(b) - b - 1 - goal) / np.maximum(np.exp(b) - 1, 1e-9)
     return np.maximum(b / (2 * SLACK) - 2 * _OVERSHOOT, 0.1)
 

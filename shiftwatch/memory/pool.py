@@ -64,14 +64,27 @@ def look(
         running = (evidences.starts >= 0)[:, None]
         ratios = _log_ratios(evidences.evidence(), plan, spending.pool)[:, None]
     since = memory.since.after(plan, batch, running)
-    matters, trifling = _matters(basis, since, kappas, spending.pool)
-    # Evidence enough of a trifle: begun anew, or it would dilute what may come after it.
+    moved = replace(memory, charts=charts, since=since)
+    if (ratios >= 1).any():
+        moved, ratios = _held_against_tolerance(basis, moved, ratios, (kappas, spending.pool))
+    return moved, _strongest(basis, moved, ratios), ratios >= _SUSPECT
+
+
+def _held_against_tolerance(
+    basis: Basis, memory: Memory, ratios: Floats, rules: tuple[Floats, float]
+) -> tuple[Memory, Floats]:
+    """Charts that stand for a trifle begin anew, and what does not matter does not cross.
+
+    A chart kept high by a trifle would dilute whatever may come after it.
+    """
+    matters, trifling = _matters(basis, memory.since, *rules)
     done = (ratios >= 1) & trifling
-    charts, running = _without(charts, done), running & ~done
-    since = since.after(plan, batch - batch, running)
-    ratios = np.where(done, 0.0, ratios)
-    evidence = _strongest(basis, replace(memory, charts=charts), ratios, matters)
-    return replace(memory, charts=charts, since=since), evidence, ratios >= _SUSPECT
+    running = (memory.charts.starts >= 0).reshape(ratios.shape) & ~done
+    nothing = basis.reference - basis.reference
+    since = memory.since.after(basis.plan, nothing, running)
+    below = np.minimum(ratios, np.nextafter(1.0, 0.0))
+    ratios = np.where(done, 0.0, np.where(matters, ratios, below))
+    return replace(memory, charts=_without(memory.charts, done), since=since), ratios
 
 
 def _thresholds(plan: ChartPlan, spending: Spending) -> Floats:
@@ -110,11 +123,8 @@ def _without(charts: Sums | Evidences, gone: NDArray[np.bool_]) -> Sums | Eviden
     return Evidences(np.where(gone, 0.0, charts.sums), np.where(gone[:, 0], -1, charts.starts))
 
 
-def _strongest(
-    basis: Basis, memory: Memory, ratios: Floats, matters: NDArray[np.bool_]
-) -> dict[Scope, SlowEvidence]:
+def _strongest(basis: Basis, memory: Memory, ratios: Floats) -> dict[Scope, SlowEvidence]:
     found: dict[Scope, SlowEvidence] = {}
-    ratios = np.where(matters, ratios, np.minimum(ratios, 0.0))
     tops = ratios.max(axis=1, initial=0.0)
     starts = memory.charts.starts.reshape(ratios.shape[0], -1)
     for scope in TESTED_SCOPES:

@@ -52,7 +52,9 @@ def _judged(basis: Basis, memory: Memory, window: Window) -> dict[Scope, SlowEvi
     p = windows.p_values(window.counts, basis.reference, (basis.kappas, basis.null_kappas))
     watched = np.concatenate([np.arange(len(columns)), len(columns) + plan.nulls])
     level = window.spent / max(1, watched.size)
-    matters = _window_matters(basis, window.counts, level)
+    matters = np.ones(p.size, dtype=np.bool_)
+    if (p <= level).any():
+        matters = _window_matters(basis, window.counts, level)
     found: dict[Scope, SlowEvidence] = {}
     for scope in TESTED_SCOPES:
         own = [u for u in watched.tolist() if basis.scopes[u % len(columns)] == scope]
