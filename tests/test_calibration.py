@@ -1,40 +1,30 @@
-"""The promise on false alarms, quick form; `make calibrate` is the full one."""
+"""The promises, quick form; `make calibrate` is the full one."""
 
 from __future__ import annotations
 
 import json
-import math
-from pathlib import Path
 
 import pytest
-from scipy import stats
 
-from benchmarks.calibrate import LEVELS, PER_CHECKS, RESULTS, run
+from benchmarks.calibrate import RESULTS, cases
+from benchmarks.calibration.harness import Case, measure
 
-CHECKS = 200
+ALL = {case.name: case for _, case in cases()}
+QUICK = [case for case in ALL.values() if case.quick_runs]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_null_checks_keep_the_level_of_every_test_and_of_the_whole() -> None:
-    counts = run(CHECKS, workers=2)
-    assert counts.checks == CHECKS
-    assert counts.alarms <= stats.binom.isf(1e-3, CHECKS, 1 / PER_CHECKS)
-    comparisons = len(counts.tests) * len(LEVELS)
-    for key, number in counts.tests.items():
-        for level in LEVELS:
-            # Columns of one check depend on each other, so a check counts as one draw at worst.
-            draws = min(number, CHECKS)
-            most = stats.binom.isf(1e-3 / comparisons, draws, level)
-            assert counts.rejections[key, level] * draws / number <= most, (key, level)
+@pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
+def test_the_promise_is_kept_in_a_few_runs(case: Case) -> None:
+    measured = measure(case, case.quick_runs, workers=1)
+    assert measured.figures
+    assert measured.kept, {name: figure.mean for name, figure in measured.figures.items()}
 
 
-def test_the_stored_calibration_keeps_the_promise() -> None:
-    stored = json.loads(Path(RESULTS).read_text(encoding="utf-8"))
-    expected = stored["checks"] / stored["per_checks"]
-    assert stored["checks"] >= 3000
-    assert stored["alarms"] <= stats.poisson.isf(1e-2, expected)
-    for row in stored["tests"]:
-        for level in LEVELS:
-            error = math.sqrt(level * (1 - level) / min(row["runs"], stored["checks"]))
-            assert row["rates"][str(level)] <= level + 4 * error, (row["test"], level)
+def test_every_case_has_a_stored_result_of_its_full_form() -> None:
+    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    assert set(stored) == set(ALL)
+    for name, case in ALL.items():
+        assert stored[name]["runs"] == case.runs, name
+        assert (stored[name]["target"], stored[name]["rivals"]) == (case.target, case.rivals)

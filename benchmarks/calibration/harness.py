@@ -15,6 +15,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from scipy import stats
+
 Figures = Mapping[str, float]
 
 
@@ -39,6 +41,28 @@ class Summary:
 
 
 Summaries = Mapping[str, Summary]
+
+FEW_RUNS = 1000
+"""Below this a rate is held against an exact bound that chance passes once in 10 000 comparisons;
+from here on against three standard errors."""
+
+
+def keeps_level(rate: Summary, level: float) -> bool:
+    """Whether a rate of rejections is at the level or below, as far as the runs can tell.
+
+    The runs count as independent draws of 0 or 1.
+    """
+    if rate.runs >= FEW_RUNS:
+        error = math.sqrt(level * (1 - level) / rate.runs)
+        return rate.mean <= level + 3 * error
+    return rate.mean * rate.runs <= float(stats.binom.isf(1e-4, rate.runs, level))
+
+
+def soon_enough(delay: Summary, most: float) -> bool:
+    """Whether the median delay is within its bound; of few runs, unless chance cannot explain it."""
+    if delay.runs >= 100:
+        return delay.median <= most
+    return delay.mean - 3 * delay.standard_error <= most
 
 
 @dataclass(frozen=True)
