@@ -13,15 +13,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shiftwatch import __version__, decide
+from shiftwatch import __version__, decide, power
 from shiftwatch.cost import Stopwatch
+from shiftwatch.dependence import doubts
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
 from shiftwatch.model import OnnxModel
+from shiftwatch.phases import Fitted, fitted
 from shiftwatch.reference import Reference, generator
-from shiftwatch.requests import Check, Checked, Inspect, Prepare, PreparedInfo, Request
+from shiftwatch.requests import (
+    Check,
+    Checked,
+    Inspect,
+    Prepare,
+    PreparedInfo,
+    Request,
+    Survey,
+    Surveyed,
+)
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts, parquet
+from shiftwatch.survey import survey, useful_rows
 from shiftwatch.values import (
     Batch,
     ColumnProfile,
@@ -36,12 +48,14 @@ from shiftwatch.values import (
 from shiftwatch.watch import Watch, predict, versions, watch
 
 
-def answer(request: Request) -> tuple[FileFacts, ...] | PreparedInfo | Checked:
+def answer(request: Request) -> tuple[FileFacts, ...] | PreparedInfo | Surveyed | Checked:
     """Do what the daemon asked."""
     if isinstance(request, Inspect):
         return tuple(parquet.inspect(listed, request.time_column) for listed in request.files)
     if isinstance(request, Prepare):
         return watch(request.context).info()
+    if isinstance(request, Survey):
+        return survey(watch(request.context), request)
     return check(watch(request.context), request)
 
 
@@ -59,6 +73,9 @@ def check(watched: Watch, request: Check) -> Checked:
     state = decide.State.from_json(request.state)
     stopwatch = Stopwatch()
     try:
+        with stopwatch.stage("read"):
+            fit = fitted(watched, request.batch)
+        watched = fit.watched
         gathered = _gather(watched, request.batch, stopwatch)
     except DataError as fault:
         code = "incomplete" if facts.NO_FOOTER in fault.what else "unreadable"
@@ -69,6 +86,7 @@ def check(watched: Watch, request: Check) -> Checked:
         reason = f"{gathered.rows} rows of at least {needed}"
         judgement = _Judgement((), (), (), gathered, too_few=reason)
         return _concluded(watched, request, state, judgement, stopwatch)
+    gathered = _doubted(gathered, fit)
     with stopwatch.stage("test"):
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
         evaluation = evaluate(watched.reference, current, watched.plan, watched.context.seed)
@@ -88,7 +106,7 @@ def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
             batch.pieces,
             schema,
             root=settings.batches,
-            max_rows=settings.window.max_rows,
+            max_rows=min(settings.window.max_rows, useful_rows(watched.reference.rows)),
             rng=generator(watched.context.seed, batch.id, "rows"),
             time_column=settings.columns.time,
         )
@@ -98,6 +116,15 @@ def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
         columns, findings = _predicted(watched.model, reading.sample, schema)
     sample = reading.sample.with_columns(columns)
     return _Gathered(sample, (*reading.findings, *findings), reading.rows_total)
+
+
+def _doubted(gathered: _Gathered, fit: Fitted) -> _Gathered:
+    """The batch with what stands against the promise for it."""
+    settings, reference = fit.watched.context.model, fit.watched.reference
+    texts = doubts(reference, gathered.sample.rows, settings, fit.span)
+    told = ([fit.doubt] if fit.doubt else []) + list(texts)
+    notes = (Finding("promise_not_kept", "", text, "note") for text in told)
+    return replace(gathered, findings=(*gathered.findings, *notes))
 
 
 def _model_outputs(watched: Watch) -> frozenset[str]:
@@ -205,7 +232,7 @@ def _concluded(
         skipped=judgement.skipped,
         findings=findings,
         columns=judgement.columns,
-        explanation=_explanation(judgement),
+        explanation=_explanation(judgement) | power.outlook(judgement.results, policy.level),
         provenance=_provenance(watched, request.batch),
         cost=stopwatch.cost(),
     )

@@ -30,16 +30,23 @@ HEAVY_ROOMS = (
     "cache",
     "check",
     "demo",
+    "dependence",
     "evaluate",
+    "inflation",
     "memory",
     "model",
+    "phases",
+    "power",
     "profile",
     "reference",
     "sample",
+    "season",
     "source",
     "summary",
+    "survey",
     "twosample",
     "watch",
+    "windows",
 )
 # Of these rooms the daemon uses what lists and plans.
 LIGHT_FILES = {
