@@ -13,16 +13,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shiftwatch import __version__, decide
+from shiftwatch import __version__, decide, power
 from shiftwatch.conclude import Found, Moment, Rules, conclude
 from shiftwatch.cost import Stopwatch
+from shiftwatch.dependence import doubts
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
 from shiftwatch.model import OnnxModel
+from shiftwatch.phases import WHOLE, Fitted, fitted
 from shiftwatch.reference import Reference, generator
-from shiftwatch.requests import Check, Checked, Inspect, Prepare, PreparedInfo, Request
+from shiftwatch.requests import (
+    Check,
+    Checked,
+    Inspect,
+    Prepare,
+    PreparedInfo,
+    Request,
+    Survey,
+    Surveyed,
+)
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts, parquet
+from shiftwatch.survey import survey, useful_rows
 from shiftwatch.values import (
     Batch,
     ColumnProfile,
@@ -37,12 +49,14 @@ from shiftwatch.values import (
 from shiftwatch.watch import Watch, predict, versions, watch
 
 
-def answer(request: Request) -> tuple[FileFacts, ...] | PreparedInfo | Checked:
+def answer(request: Request) -> tuple[FileFacts, ...] | PreparedInfo | Surveyed | Checked:
     """Do what the daemon asked."""
     if isinstance(request, Inspect):
         return tuple(parquet.inspect(listed, request.time_column) for listed in request.files)
     if isinstance(request, Prepare):
         return watch(request.context).info()
+    if isinstance(request, Survey):
+        return survey(watch(request.context), request)
     return check(watch(request.context), request)
 
 
@@ -53,6 +67,8 @@ class _Gathered:
     sample: Sample
     findings: tuple[Finding, ...]
     rows: int
+    stratum: str = WHOLE
+    """Which batches it may be held against."""
 
 
 def check(watched: Watch, request: Check) -> Checked:
@@ -60,6 +76,9 @@ def check(watched: Watch, request: Check) -> Checked:
     state = decide.State.from_json(request.state)
     stopwatch = Stopwatch()
     try:
+        with stopwatch.stage("read"):
+            fit = fitted(watched, request.batch)
+        watched = fit.watched
         gathered = _gather(watched, request.batch, stopwatch)
     except DataError as fault:
         code = "incomplete" if facts.NO_FOOTER in fault.what else "unreadable"
@@ -70,6 +89,7 @@ def check(watched: Watch, request: Check) -> Checked:
         reason = f"{gathered.rows} rows of at least {needed}"
         judgement = _Judgement((), (), (), gathered, too_few=reason)
         return _concluded(watched, request, state, judgement, stopwatch)
+    gathered = _doubted(gathered, fit)
     with stopwatch.stage("test"):
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
         evaluation = evaluate(watched.reference, current, watched.plan, watched.context.seed)
@@ -89,7 +109,7 @@ def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
             batch.pieces,
             schema,
             root=settings.batches,
-            max_rows=settings.window.max_rows,
+            max_rows=min(settings.window.max_rows, useful_rows(watched.reference.rows)),
             rng=generator(watched.context.seed, batch.id, "rows"),
             time_column=settings.columns.time,
         )
@@ -99,6 +119,15 @@ def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
         columns, findings = _predicted(watched.model, reading.sample, schema)
     sample = reading.sample.with_columns(columns)
     return _Gathered(sample, (*reading.findings, *findings), reading.rows_total)
+
+
+def _doubted(gathered: _Gathered, fit: Fitted) -> _Gathered:
+    """The batch with what stands against the promise for it."""
+    settings, reference = fit.watched.context.model, fit.watched.reference
+    texts = doubts(reference, gathered.sample.rows, settings, fit.span)
+    told = ([fit.doubt] if fit.doubt else []) + list(texts)
+    notes = (Finding("promise_not_kept", "", text, "note") for text in told)
+    return replace(gathered, findings=(*gathered.findings, *notes), stratum=fit.stratum)
 
 
 def _model_outputs(watched: Watch) -> frozenset[str]:
@@ -190,9 +219,12 @@ def _concluded(
         findings = (*findings, Finding("new_basis", "", text, "note"))
         state = decide.State(checks=state.checks)
     with stopwatch.stage("decide"):
-        rules = Rules(watched.reference, policy, watched.context.seed)
-        found = Found(judgement.results, judgement.skipped, findings, judgement.gathered.sample)
-        concluded = conclude(rules, found, _moment(watched, request), state)
+        sample = judgement.gathered.sample
+        rules = Rules(watched.reference, policy, watched.context.seed, sample.rows)
+        found = Found(judgement.results, judgement.skipped, findings, sample)
+        concluded = conclude(
+            rules, found, _moment(watched, request, judgement.gathered.stratum), state
+        )
     verdict = concluded.verdict
     if judgement.too_few and verdict != "invalid_data":
         verdict = "insufficient_data"
@@ -208,21 +240,22 @@ def _concluded(
         skipped=judgement.skipped,
         findings=findings,
         columns=judgement.columns,
-        explanation=_explanation(judgement),
+        explanation=_explanation(judgement)
+        | power.outlook(judgement.results, concluded.level.check),
         provenance=_provenance(watched, request.batch),
         cost=stopwatch.cost(),
     )
     return Checked(run, replace(concluded.state, basis=watched.basis).to_json())
 
 
-def _moment(watched: Watch, request: Check) -> Moment:
+def _moment(watched: Watch, request: Check, stratum: str) -> Moment:
     """When the batch came: by its events where they have times, else when it is judged."""
     batch = request.batch
     if watched.context.model.columns.time is None or batch.event_time_end is None:
-        return Moment(batch.id, request.judged_at)
+        return Moment(batch.id, request.judged_at, stratum=stratum)
     start = batch.event_time_start
     took = None if start is None else batch.event_time_end - start
-    return Moment(batch.id, batch.event_time_end, took)
+    return Moment(batch.id, batch.event_time_end, took, stratum)
 
 
 def _reasons(verdict: Verdict, judgement: _Judgement) -> tuple[str, ...]:

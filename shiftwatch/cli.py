@@ -26,9 +26,9 @@ from shiftwatch import __version__
 from shiftwatch.errors import ConfigError, ModelError, ShiftwatchError
 
 if TYPE_CHECKING:
-    from shiftwatch.requests import Context, PreparedInfo
+    from shiftwatch.requests import Context, Surveyed
     from shiftwatch.settings import LimitSettings
-    from shiftwatch.values import Run
+    from shiftwatch.values import Listed, Run
 
 SHIFT, USAGE, INTERNAL, BAD_CONFIG = 1, 2, 70, 78
 
@@ -144,6 +144,7 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
 def check(config: ConfigPath) -> None:
     """Validate a configuration: syntax, schema, files, model and reference, in this order."""
     from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.promise import promise_text, survey_lines  # noqa: PLC0415
     from shiftwatch.requests import Context  # noqa: PLC0415
     from shiftwatch.schedule import check_schedule  # noqa: PLC0415
 
@@ -155,42 +156,46 @@ def check(config: ConfigPath) -> None:
     for index, model in enumerate(settings.models):
         fingerprint = configuration.fingerprint(settings, model)
         context = Context(model, settings.alarms, settings.seed, cache, fingerprint)
-        info, faults = _tried(context, settings.limits)
+        surveyed, faults = _tried(context, settings.limits)
         for key, fault in faults:
             keys = ("models", index, key)
             located = configuration.fault_at(config, keys, str(fault), environ=os.environ)
             typer.echo(str(located), err=True)
         good = good and not faults
-        if info is not None:
-            rows, columns = info.reference.rows, info.reference.columns
-            tests = ", ".join(info.tests)
+        if surveyed is not None:
+            rows, columns = surveyed.info.reference.rows, surveyed.info.reference.columns
+            tests = ", ".join(surveyed.info.tests)
             typer.echo(f"{model.name}: reference of {rows} rows, {columns} columns; tests {tests}")
+            for line in survey_lines(surveyed.facts):
+                typer.echo(f"  {line}")
     if not good:
         raise typer.Exit(BAD_CONFIG)
-    per_checks = settings.alarms.per_checks
-    typer.echo(f"{config}: good; at most 1 expected false alarm in {per_checks} checks of a model")
+    promised = promise_text(settings.alarms.per_checks, settings.schedule.every_seconds)
+    typer.echo(f"{config}: good; for each model {promised}")
 
 
 def _tried(
     context: Context, limits: LimitSettings
-) -> tuple[PreparedInfo | None, list[tuple[str, ShiftwatchError]]]:
+) -> tuple[Surveyed | None, list[tuple[str, ShiftwatchError]]]:
     """What a model needs to be watched, and what stands in its way, by the key concerned."""
-    from shiftwatch.requests import Prepare  # noqa: PLC0415
+    from shiftwatch.requests import Survey  # noqa: PLC0415
     from shiftwatch.source.listing import list_folder  # noqa: PLC0415
     from shiftwatch.worker import Worker  # noqa: PLC0415
 
     faults: list[tuple[str, ShiftwatchError]] = []
-    info: PreparedInfo | None = None
+    surveyed: Surveyed | None = None
+    newest: Listed | None = None
     try:
-        with Worker(limits) as worker:
-            info = worker.call(Prepare(context))
-    except ShiftwatchError as fault:
-        faults.append(("model" if isinstance(fault, ModelError) else "reference", fault))
-    try:
-        list_folder(context.model.batches)
+        listed = list_folder(context.model.batches)
+        newest = max(listed, key=lambda each: (each.modified_ns, each.uri), default=None)
     except ShiftwatchError as fault:
         faults.append(("batches", fault))
-    return info, faults
+    try:
+        with Worker(limits) as worker:
+            surveyed = worker.call(Survey(context, newest))
+    except ShiftwatchError as fault:
+        faults.insert(0, ("model" if isinstance(fault, ModelError) else "reference", fault))
+    return surveyed, faults
 
 
 @app.command()

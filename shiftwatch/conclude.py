@@ -7,7 +7,7 @@ Never: reads a row, a clock or a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,7 +15,7 @@ from shiftwatch import decide, summary
 from shiftwatch.decide.latch import Looked
 from shiftwatch.memory import strata
 from shiftwatch.memory.fold import Alarms, Basis, Memory, Observed, Spending, observe, settle
-from shiftwatch.reference import Reference, generator
+from shiftwatch.reference import Reference, generator, scope_of
 from shiftwatch.sample import Sample
 from shiftwatch.values import (
     TESTED_SCOPES,
@@ -57,6 +57,8 @@ class Concluded:
     decisions: tuple[Decision, ...]
     verdict: Verdict
     state: decide.State
+    level: decide.Level
+    """What this check might spend."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +68,8 @@ class Rules:
     reference: Reference
     policy: decide.Policy
     seed: int
-    kappas: Mapping[tuple[str, str], float] | None = None
-    """Inflation by dependence, by test and column."""
+    rows: int = 0
+    """Rows of the batch, for the inflation by dependence."""
 
     @property
     def method(self) -> Literal["cusum", "e-process"] | None:
@@ -77,9 +79,11 @@ class Rules:
     def basis(self) -> Basis:
         """What the memory rests on."""
         prove = self.policy.tolerance.mode == "prove"
-        return strata.basis_of(
-            self.reference, self.policy.smallest, prove=prove, kappas=self.kappas
-        )
+        return strata.basis_of(self.reference, self.policy.smallest, prove=prove, kappa=self._kappa)
+
+    def _kappa(self, test: str, name: str) -> float:
+        scopes = {column.name: scope_of(column) for column in self.reference.schema}
+        return self.reference.kappa(test, scopes[name], name, self.rows)
 
 
 def conclude(rules: Rules, found: Found, moment: Moment, before: decide.State) -> Concluded:
@@ -105,7 +109,7 @@ def conclude(rules: Rules, found: Found, moment: Moment, before: decide.State) -
         looked, decisions, after = _with_memory(rules, found, moment, (before, level))
     if found.results:
         after = replace(after, clock=max(moment.at, before.clock or moment.at))
-    return Concluded(decisions, decide.verdict(decisions, looked), after)
+    return Concluded(decisions, decide.verdict(decisions, looked), after, level)
 
 
 def _with_memory(
@@ -125,7 +129,7 @@ def _with_memory(
     return (
         looked,
         decisions,
-        replace(after, memory=strata.kept(before.memory, moment.stratum, settled)),
+        replace(after, memory=strata.kept(before.memory, moment.stratum, basis, settled)),
     )
 
 

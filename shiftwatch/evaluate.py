@@ -7,9 +7,11 @@ Never: compares with a level; remembers anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from shiftwatch.inflation import Inflation, widen
 from shiftwatch.profile import profile
 from shiftwatch.reference import JOINT, Reference, generator, scope_of, testable
 from shiftwatch.sample import Column, Sample
@@ -58,7 +60,7 @@ def evaluate(reference: Reference, current: Current, plan: Plan, seed: int) -> E
     seed
         Root seed; a test on a target draws from the address (batch, test, scope, target).
     """
-    entries = list(_run_all(reference, current, plan, seed))
+    entries = [_widened(reference, entry) for entry in outcomes(reference, current, plan, seed)]
     profiles = (
         profile(column, reference.profile(column), _present(current, column.name))
         for column in reference.schema
@@ -75,9 +77,10 @@ def _present(current: Current, name: str) -> Column | None:
     return current.sample.column(name) if current.sample.has(name) else None
 
 
-def _run_all(
+def outcomes(
     reference: Reference, current: Current, plan: Plan, seed: int
 ) -> Iterator[TwoSampleResult | Skipped]:
+    """Every test on every target, as if rows were independent; parameters of :func:`evaluate`."""
     yield from _unsuitable(reference.schema)
     for scope in TESTED_SCOPES:
         columns = testable(reference.schema, scope)
@@ -88,6 +91,34 @@ def _run_all(
         for joint_test in plan.joint:
             if columns:
                 yield _joint(reference, current, joint_test, scope, seed)
+
+
+def _widened(reference: Reference, entry: TwoSampleResult | Skipped) -> TwoSampleResult | Skipped:
+    """The result with what dependence between rows takes away from it."""
+    if isinstance(entry, Skipped):
+        return entry
+    measured = reference.inflation(entry.test, entry.scope, entry.target, entry.rows_current)
+    return entry if measured is None else inflated(entry, measured)
+
+
+def inflated(result: TwoSampleResult, measured: Inflation) -> TwoSampleResult:
+    """The result with its p-value widened, and its interval by the root of the inflation.
+
+    An interval reaches about as far as a standard deviation, which dependence multiplies by
+    sqrt(kappa).
+    """
+    reach = math.sqrt(measured.kappa)
+    low, high = result.effect_low, result.effect_high
+    if low is not None and high is not None:
+        low = max(0.0, result.effect - reach * (result.effect - low))
+        high = min(1.0, result.effect + reach * (high - result.effect))
+    return replace(
+        result,
+        p_value=widen(result.p_value, measured),
+        effect_low=low,
+        effect_high=high,
+        inflation=measured.kappa,
+    )
 
 
 def _unsuitable(schema: Sequence[SchemaColumn]) -> Iterator[Skipped]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shiftwatch import profile, summary
+from shiftwatch.inflation import Inflation, between
 from shiftwatch.sample import Sample
 from shiftwatch.twosample.protocol import Prepared
 from shiftwatch.twosample.registry import Plan
@@ -36,13 +37,27 @@ class Reference:
     """Prepared reference of one model.
 
     ``arrays`` are keyed ``test/scope/target/array``; ``facts`` hold the JSON of each
-    ``test/scope/target``. Arrays may be mapped from disk.
+    ``test/scope/target``. Arrays may be mapped from disk. ``inflations`` hold, by
+    ``test/scope/target``, by how much dependence between rows enlarges a statistic, at several
+    lengths of window; a target whose rows are as good as independent is not in it. ``order`` is
+    what the measurement found, as JSON; see ``dependence.measure``.
     """
 
     schema: tuple[SchemaColumn, ...]
     rows: int
     arrays: Mapping[str, NDArray[Any]]
     facts: Mapping[str, Any]
+    inflations: Mapping[str, Sequence[Inflation]] = field(default_factory=dict)
+    order: Mapping[str, Any] = field(default_factory=dict)
+
+    def inflation(self, test: str, scope: Scope, target: str, rows: float) -> Inflation | None:
+        """Inflation of a statistic for batches of so many rows; None where there is none."""
+        return between(self.inflations.get(_key(test, scope, target), ()), rows)
+
+    def kappa(self, test: str, scope: Scope, target: str, rows: float) -> float:
+        """Factor by which dependence between rows enlarges a squared statistic, 1 or more."""
+        measured = self.inflation(test, scope, target, rows)
+        return measured.kappa if measured is not None else 1.0
 
     def prepared(self, test: str, scope: Scope, target: str) -> Prepared:
         """What a test kept for one target."""
@@ -63,13 +78,24 @@ class Reference:
     def to_plain(self) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]:
         """Arrays and JSON facts, for the cache."""
         schema = [asdict(column) for column in self.schema]
-        return self.arrays, {"schema": schema, "rows": self.rows, "prepared": self.facts}
+        inflations = {key: [astuple(i) for i in found] for key, found in self.inflations.items()}
+        return self.arrays, {
+            "schema": schema,
+            "rows": self.rows,
+            "prepared": self.facts,
+            "inflations": inflations,
+            "order": self.order,
+        }
 
     @classmethod
     def from_plain(cls, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Reference:
         """The inverse of :meth:`to_plain`."""
         schema = tuple(SchemaColumn(**column) for column in facts["schema"])
-        return cls(schema, facts["rows"], arrays, facts["prepared"])
+        inflations = {
+            key: tuple(Inflation(*fields) for fields in found)
+            for key, found in facts["inflations"].items()
+        }
+        return cls(schema, facts["rows"], arrays, facts["prepared"], inflations, facts["order"])
 
 
 def scope_of(column: SchemaColumn) -> Scope:

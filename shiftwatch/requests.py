@@ -7,7 +7,9 @@ Never: carries rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shiftwatch.settings import AlarmSettings, ModelSettings
 from shiftwatch.status import ModelInfo, ReferenceInfo
@@ -51,6 +53,24 @@ class PreparedInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """Say what was measured on the reference; answered by Surveyed."""
+
+    context: Context
+    newest: Listed | None
+    """The newest file of the batches, which stands for the size of a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What was prepared, and what a batch of usual size can show."""
+
+    info: PreparedInfo
+    facts: Mapping[str, Any]
+    """JSON; read by ``promise.survey_lines``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Judge one batch; answered by Checked."""
 
@@ -71,4 +91,4 @@ class Checked:
     state: str
 
 
-Request = Inspect | Prepare | Check
+Request = Inspect | Prepare | Survey | Check

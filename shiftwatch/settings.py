@@ -294,15 +294,16 @@ class ModelSettings:
     """Integer columns to be tested as categories; strings and booleans always are."""
     window: WindowSettings = field(default_factory=WindowSettings)
     season: Literal["day", "week"] | None = None
-    """Compare with the same phase of the reference; not available yet."""
+    """Compare a batch with the reference rows of the same hours of the ``day`` or ``week`` (UTC).
+    Needs ``columns.time``, and ten days or weeks of reference."""
     tests: TestsSettings = field(default_factory=TestsSettings.all)
     tolerance: ToleranceSettings = field(default_factory=ToleranceSettings)
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
             raise FieldError("name", f"{self.name!r} has other characters than a-z 0-9 _ -")
-        if self.season is not None:
-            raise NotAvailableError("season", "write null")
+        if self.season is not None and self.columns.time is None:
+            raise FieldError("season", "a season needs `columns: {time: NAME}`")
         for field_name in ("model", "reference", "batches"):
             uri = getattr(self, field_name)
             if uri is not None and "://" in uri:

@@ -134,6 +134,9 @@ class TwoSampleResult:
     rows_reference: int
     rows_current: int
     explanation: Mapping[str, Any] = field(default_factory=dict)
+    inflation: float = 1.0
+    """Factor by which dependence between rows enlarges the squared statistic; the p-value and the
+    interval are widened by it already. Rows over this are the effective rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +187,16 @@ FINDING_CODES: Mapping[str, str] = {
     "renamed_by_case": "a column's name differs from the reference's only by case; it is used",
     "unreadable": "the file cannot be read",
     "incomplete": "the file had no readable footer when its grace period ended",
-    "subsampled": "the batch has more rows than `max_rows`; a seeded sample of it was tested",
+    "subsampled": "the batch has more rows than `max_rows`, or than 4 times the reference's (and "
+    "1000); a seeded sample of it was tested",
     "new_categories": "the batch has categories the reference has never had",
     "infinite": "a numeric column holds infinite values",
     "rows_not_scored": "the model was not run on rows with a null in an input that takes none",
     "model_failed": "the model refused the batch",
     "output_skipped": "an output of the model is not one value per row, and is not watched",
     "rows_without_time": "rows with a null event time belong to no time window and are not tested",
+    "promise_not_kept": "the promise on false alarms cannot be shown to hold for this check, for "
+    "the reason given; its results stand as they are",
     "new_basis": "the reference or the model was replaced, so the alarms start anew",
 }
 """Every finding, with what it means."""

@@ -13,7 +13,11 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shiftwatch import __version__, cache, roles
+from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.model import OnnxModel, Prediction
 from shiftwatch.reference import FORMAT, Reference, generator, prepare
@@ -37,6 +41,8 @@ class Watch:
     reference: Reference
     reference_sha256: str
     plan: Plan
+    fingerprint: str
+    """Name of the folder in which the prepared reference is kept."""
 
     @property
     def basis(self) -> str:
@@ -103,22 +109,66 @@ def load(context: Context) -> Watch:
         stored = cache.read(folder)
     if stored is None:
         raise DataError("the prepared reference cannot be read back", where=str(folder))
-    return Watch(context, model, Reference.from_plain(*stored), reference_sha256, plan)
+    reference = Reference.from_plain(*stored)
+    return Watch(context, model, reference, reference_sha256, plan, fingerprint)
 
 
 def _placeless(settings: ModelSettings) -> ModelSettings:
     return replace(settings, model=None, reference="", batches="")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows of a reference with predictions, and the schema they make."""
+
+    sample: Sample
+    schema: tuple[SchemaColumn, ...]
+    times: NDArray[np.float64] | None
+    """Event times in unix seconds, ascending; None where none are configured. Rows without one
+    come last, and are NaN."""
+
+
 def _prepared(context: Context, model: OnnxModel | None, plan: Plan) -> Reference:
+    rows = reference_rows(context, model)
+    _check_tolerances(context.model, rows.schema)
+    reference = prepare(rows.sample, rows.schema, plan, context.seed)
+    return measure(reference, *_in_order(rows), plan, context.seed)
+
+
+def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
+    """Read the reference, in order of event time where that is configured, and score it."""
     settings = context.model
     schema = reference_schema(context, model)
+    clock = settings.columns.time
+    wanted = [replace(c, role="input") if c.name == clock else c for c in schema]
     reading = parquet.read_reference(
-        settings.reference, schema, rng=generator(context.seed, "reference", "rows")
+        settings.reference, wanted, rng=generator(context.seed, "reference", "rows")
     )
-    sample, schema = with_predictions(reading.sample, schema, model)
-    _check_tolerances(settings, schema)
-    return prepare(sample, schema, plan, context.seed)
+    sample, times = reading.sample, event_times(reading.sample, clock)
+    if times is not None:
+        order = np.argsort(times, kind="stable")
+        sample, times = sample.take(order), times[order]
+    kept = [c.name for c in schema if c.role in ("input", "prediction")]
+    sample = Sample(sample.rows, tuple(c for c in sample.columns if c.name in kept))
+    sample, schema = with_predictions(sample, schema, model)
+    return Rows(sample, schema, times)
+
+
+def event_times(sample: Sample, name: str | None) -> NDArray[np.float64] | None:
+    """Unix seconds of a column of timestamps, NaN where null; None if there is no such column."""
+    if name is None or not sample.has(name) or sample.column(name).kind != "timestamp":
+        return None
+    return np.asarray(sample.column(name).values, dtype=np.float64)
+
+
+def _in_order(rows: Rows) -> tuple[Sample, Order]:
+    """Rows whose order is known; those without an event time have none."""
+    if rows.times is None:
+        return rows.sample, Order()
+    known = np.flatnonzero(~np.isnan(rows.times))
+    if known.size == rows.sample.rows:
+        return rows.sample, Order(rows.times)
+    return rows.sample.take(known), Order(rows.times[known])
 
 
 def _check_tolerances(settings: ModelSettings, schema: Sequence[SchemaColumn]) -> None:

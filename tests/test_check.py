@@ -57,7 +57,9 @@ def _run(context: Context, folder: Path, content: pa.Table, identity: str | None
 
 
 def _codes(run: Run) -> dict[str, str]:
-    return {finding.column: finding.code for finding in run.findings}
+    """Findings by column. A reference of two batches always leaves the promise in doubt."""
+    own = (finding for finding in run.findings if finding.code != "promise_not_kept")
+    return {finding.column: finding.code for finding in own}
 
 
 def _skips(run: Run, target: str) -> dict[str, str]:
@@ -88,7 +90,7 @@ def test_every_configured_test_runs_in_both_scopes(context: Context, tmp_path: P
     run = _run(context, tmp_path, _rows())
     assert run.verdict == "no_shift"
     assert not run.alarm
-    assert run.findings == ()
+    assert {finding.code for finding in run.findings} == {"promise_not_kept"}  # 600 against 300
     ran = {(result.test, result.scope) for result in run.results}
     assert ran >= {(test, "input") for test in ("ks", "chi2", "nulls", "mmd", "c2st")}
     assert ran >= {(test, "prediction") for test in ("ks", "chi2", "mmd", "c2st")}
@@ -225,7 +227,7 @@ def test_the_order_of_columns_in_the_file_changes_nothing(context: Context, tmp_
 def test_a_new_category_is_found_tested_and_shown(context: Context, tmp_path: Path) -> None:
     run = _run(context, tmp_path, CHANGES["new_category"](_rows()))
     assert _codes(run)["region"] == "new_categories"
-    assert [f.message for f in run.findings] == ["never in the reference: moon"]
+    assert [f.message for f in run.findings if f.column] == ["never in the reference: moon"]
     assert run.explanation["appeared"] == {"region": ["moon"]}
     assert _results(run, "region")["unseen"].effect == pytest.approx(20 / ROWS)
     assert run.verdict == "shift"

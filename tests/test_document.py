@@ -185,6 +185,7 @@ def test_the_document_has_the_fields_that_scripts_read() -> None:
             "skipped": None,
             "detail": "",
             "explanation": {"at": 3},
+            "inflation": 1.0,
         },
         {
             "test": "chi2",
@@ -200,6 +201,7 @@ def test_the_document_has_the_fields_that_scripts_read() -> None:
             "skipped": "constant",
             "detail": "only 'basic'",
             "explanation": {},
+            "inflation": None,
         },
     ]
     assert document["columns"][0]["quantiles_reference"] == {}

@@ -31,16 +31,23 @@ HEAVY_ROOMS = (
     "check",
     "conclude",
     "demo",
+    "dependence",
     "evaluate",
+    "inflation",
     "memory",
     "model",
+    "phases",
+    "power",
     "profile",
     "reference",
     "sample",
+    "season",
     "source",
     "summary",
+    "survey",
     "twosample",
     "watch",
+    "windows",
 )
 # Of these rooms the daemon uses what lists and plans.
 LIGHT_FILES = {

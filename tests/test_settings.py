@@ -86,6 +86,7 @@ FAULTS: list[tuple[Made, str, str]] = [
         "window",
         "time windows need `columns: {time: NAME}`",
     ),
+    (lambda: _model(season="week"), "season", "a season needs `columns: {time: NAME}`"),
     (lambda: s.FalseAlarmSettings(per_checks=1), "per_checks", "1 is too small; write 2 or more"),
     (lambda: s.ScheduleSettings("5m", "* * * * *"), "cron", "write either every or cron"),
     (lambda: s.ScheduleSettings("0m"), "every", "'0m' is not a duration"),
@@ -120,7 +121,6 @@ def test_a_value_that_cannot_be_is_refused_by_field_and_message(
 
 LATER: list[tuple[Made, str, str]] = [
     (lambda: s.ClassifierSettings(learner="trees"), "learner", "write ridge"),
-    (lambda: _model(season="week"), "season", "write null"),
     (
         lambda: _model(model="s3://bucket/m.onnx"),
         "model",

@@ -8,6 +8,7 @@ Never: unpickles; trusts a shape.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ Array = NDArray[Any]
 VERSION = 1
 
 
-def encode(memory: Memory) -> str:
+def encode(memory: Memory, basis: Basis) -> str:
     """Text of a memory: a JSON head and compressed arrays.
 
     About 2 kB for each numeric column of a narrow model; the number of batches plays no part.
@@ -38,6 +39,7 @@ def encode(memory: Memory) -> str:
     blob = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
     head = {
         "version": VERSION,
+        "basis": _fingerprint(basis),
         "number": memory.number,
         "frozen": memory.frozen,
         "ids": {str(number): name for number, name in sorted(memory.ids.items())},
@@ -55,12 +57,12 @@ def encode(memory: Memory) -> str:
 def decode(text: str, basis: Basis, method: str) -> Memory | None:
     """The inverse of :func:`encode`.
 
-    None if the text is of another version, method or layout of columns: then the memory begins
-    anew, as it does with another reference.
+    None if the text is of another version, method, reference or layout of columns: then the
+    memory begins anew.
     """
     head_text, _, body = text.partition("\n")
     head = json.loads(head_text)
-    if head.get("version") != VERSION:
+    if (head.get("version"), head.get("basis")) != (VERSION, _fingerprint(basis)):
         return None
     blob = zlib.decompress(base64.b64decode(body))
     arrays = _views(head["arrays"], blob)
@@ -68,6 +70,15 @@ def decode(text: str, basis: Basis, method: str) -> Memory | None:
     if {n: a.shape for n, a in arrays.items()} != {n: a.shape for n, a in empty.items()}:
         return None
     return _restored(head, arrays)
+
+
+def _fingerprint(basis: Basis) -> str:
+    """Of the cells and the reference's counts in them: counts over other cells cannot be added."""
+    layout, own = basis.plan.layout, basis.reference
+    digest = hashlib.sha256(repr((layout.columns, layout.categories)).encode(errors="replace"))
+    for array in (layout.edges, own.numeric, own.cells, own.nulls):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _arrays(memory: Memory) -> dict[str, Array]:

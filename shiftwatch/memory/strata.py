@@ -8,7 +8,7 @@ Never: mixes phases: what is normal at night says nothing of the day.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,9 @@ from shiftwatch.memory.plan import ChartPlan
 from shiftwatch.memory.state import Basis, Memory
 from shiftwatch.reference import Reference, scope_of
 
+MOST_STRATA = 48
+"""Phases remembered: the hours of a day twice over. A week cut finer than that forgets."""
+
 WHOLE = "all"
 """The stratum of a model without a season."""
 
@@ -28,7 +31,7 @@ def basis_of(
     smallest: Callable[[str, str], float],
     *,
     prove: bool = False,
-    kappas: Mapping[tuple[str, str], float] | None = None,
+    kappa: Callable[[str, str], float] | None = None,
 ) -> Basis:
     """What the memory of a model rests on.
 
@@ -40,12 +43,12 @@ def basis_of(
         Smallest effect that matters, by test and column.
     prove
         Whether an effect must be shown to exceed it.
-    kappas
-        Inflation of variances by dependence, by test and column; 1 where absent.
+    kappa
+        Inflation of variances by dependence, by test and column; none if absent.
     """
     layout, own = summary.restore(reference.summary())
     roles = {column.name: scope_of(column) for column in reference.schema}
-    inflated = kappas or {}
+    inflation = kappa or (lambda _test, _name: 1.0)
     tests = ["ks"] * len(layout.numeric) + ["chi2"] * len(layout.categorical)
     named = list(zip(tests, layout.columns, strict=True))
     return Basis(
@@ -54,8 +57,8 @@ def basis_of(
         scopes=tuple(roles[name] for name in layout.columns),
         tolerances=_array([smallest(test, name) for test, name in named]),
         null_tolerances=_array([smallest("nulls", name) for name in layout.columns]),
-        kappas=_array([inflated.get(key, 1.0) for key in named]),
-        null_kappas=_array([inflated.get(("nulls", name), 1.0) for name in layout.columns]),
+        kappas=_array([inflation(test, name) for test, name in named]),
+        null_kappas=_array([inflation("nulls", name) for name in layout.columns]),
         prove=prove,
     )
 
@@ -68,12 +71,17 @@ def recall(
     text: str | None, stratum: str, basis: Basis, method: Literal["cusum", "e-process"]
 ) -> Memory:
     """The memory of a stratum, new if there is none that fits."""
-    stored = json.loads(text).get(stratum) if text is not None else None
+    stored = dict(json.loads(text)).get(stratum) if text is not None else None
     memory = decode(stored, basis, method) if stored is not None else None
     return memory if memory is not None else Memory.new(basis, method)
 
 
-def kept(text: str | None, stratum: str, memory: Memory) -> str:
-    """The text of all strata with one of them replaced."""
-    strata = json.loads(text) if text is not None else {}
-    return json.dumps({**strata, stratum: encode(memory)}, sort_keys=True)
+def kept(text: str | None, stratum: str, basis: Basis, memory: Memory) -> str:
+    """The text of all strata with one of them replaced, the one used last at the end.
+
+    Beyond :data:`MOST_STRATA` the one that was not used for longest is forgotten.
+    """
+    strata = dict(json.loads(text)) if text is not None else {}
+    strata.pop(stratum, None)
+    others = list(strata.items())[-(MOST_STRATA - 1) :]
+    return json.dumps([*others, (stratum, encode(memory, basis))])

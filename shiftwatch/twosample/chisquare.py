@@ -234,7 +234,12 @@ class _Table:
             for place in order.tolist()
         ]
         cramers_v = min(1.0, math.sqrt(statistic / (self.m + self.n)))
-        return {"cells": cells, "bucketed": self.bucketed, "cramers_v": cramers_v}
+        return {
+            "cells": cells,
+            "categories": len(self.names),
+            "bucketed": self.bucketed,
+            "cramers_v": cramers_v,
+        }
 
 
 def _tail(table: _Table, statistics: Floats, observed: float) -> float:

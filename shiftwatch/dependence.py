@@ -1,0 +1,270 @@
+"""Rows that depend on each other: found in the reference, and what it does to every test.
+
+In:    a prepared reference, its rows in their order.
+Out:   the reference with inflations by test and target; doubts about the promise, in words.
+Never: sees a batch; compares with a level of a check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shiftwatch import season, windows
+from shiftwatch.evaluate import Current, outcomes
+from shiftwatch.inflation import FEW, MANY, SINGLE, Inflation, estimate, overlap_factor
+from shiftwatch.reference import JOINT, Reference
+from shiftwatch.sample import Sample
+from shiftwatch.settings import ModelSettings
+from shiftwatch.twosample.registry import Plan
+from shiftwatch.values import Skipped, TwoSampleResult
+
+Floats = NDArray[np.float64]
+
+GLOBAL_LEVEL = 0.01
+"""Of the decision whether rows depend on each other at all, over all columns."""
+
+COLUMN_LEVEL = 0.05
+"""Of the decision for a column, once some column does."""
+
+EFFECTIVE_ROWS = 10
+"""Effective rows of a batch below which its tests say nothing reliable."""
+
+_SILENT = frozenset({"all_categories_known", "no_nulls", "constant"})
+"""Skips of a window in which nothing differs."""
+
+_SINGLE_TESTS = frozenset({"nulls", "unseen"})
+_MOST_JOINT = 16
+_LONGEST_JOINT = 5000
+_LIGHTER: Mapping[str, int] = {"permutations": 199, "max_draws": 999}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """What the order of a reference's rows stands for."""
+
+    times: Floats | None = None
+    """Event times in unix seconds, ascending, shape (rows,); None: rows are in file order."""
+    cycles: NDArray[np.int64] | None = None
+    """Day or week of each row, where the rows are only a part of each; see ``season.Arc``."""
+
+
+def measure(reference: Reference, sample: Sample, order: Order, plan: Plan, seed: int) -> Reference:
+    """Find dependence between rows and measure by how much it enlarges every statistic.
+
+    Parameters
+    ----------
+    reference
+        Prepared from ``sample`` with ``plan``.
+    sample
+        The rows in order of event time, or as the files have them.
+    order
+        What that order is.
+    plan
+        The configured tests.
+    seed
+        Root seed.
+
+    Returns
+    -------
+    Reference
+        With ``inflations`` and ``order``. The latter has ``rows``, ``ordered`` (by event time),
+        ``judged`` (false where the rows are too few), ``dependent``, ``p_value``, ``season``
+        (by period the ``share`` of variance and the ``column``) and ``cycles`` (by period, in how
+        many of them each hour was seen; empty without event times).
+
+    Notes
+    -----
+    First one decision at 1 % over all columns, by blocks of rows: see :func:`windows.alike`. Where
+    it finds nothing, no p-value is touched, so independent rows lose no power (but in 1 % of
+    references). Where it finds dependence, every test runs on up to 32 windows of the reference
+    against the reference (joint tests: 16), and each target gets its own inflation; columns that
+    look independent at 5 % are left alone. Dependence that shows in no single column is not found.
+    """
+    columns = [sample.column(name) for name in _names(reference)]
+    judged = bool(windows.lengths(sample.rows, order.cycles))
+    suspicion = windows.alike(columns, order.cycles) if judged else {}
+    p_value = min(1.0, len(suspicion) * min(suspicion.values(), default=1.0))
+    found = {
+        "rows": sample.rows,
+        "ordered": order.times is not None,
+        "judged": judged,
+        "dependent": p_value <= GLOBAL_LEVEL,
+        "p_value": p_value,
+        "season": _seasons(sample, _names(reference), order.times),
+        "cycles": _cycles(order.times),
+    }
+    inflations: Mapping[str, Sequence[Inflation]] = {}
+    if p_value <= GLOBAL_LEVEL:
+        moved = {name for name, p in suspicion.items() if p <= COLUMN_LEVEL}
+        inflations = _inflations(reference, sample, order, _lighter(plan), (moved, seed))
+    return replace(reference, inflations=inflations, order=found)
+
+
+def _names(reference: Reference) -> list[str]:
+    return [
+        column.name
+        for column in reference.schema
+        if column.role in ("input", "prediction") and column.kind in ("numeric", "categorical")
+    ]
+
+
+def _seasons(sample: Sample, names: Sequence[str], times: Floats | None) -> dict[str, Any]:
+    """By period the column that follows it most, and how much of its variance that explains."""
+    told: dict[str, Any] = {}
+    if times is None:
+        return told
+    for period in season.SECONDS:
+        shares = [
+            (season.found(period, numbers, times), name)
+            for name in names
+            for numbers in windows.scores(sample.column(name))
+        ]
+        share, name = max(shares, default=(0.0, ""))
+        if share > 0:
+            told[period] = {"share": share, "column": name}
+    return told
+
+
+def _cycles(times: Floats | None) -> dict[str, list[int]]:
+    if times is None:
+        return {}
+    return {period: season.cycles_by_hour(period, times) for period in season.SECONDS}
+
+
+_Test = TypeVar("_Test")
+
+
+def _lighter(plan: Plan) -> Plan:
+    """The same tests with fewer draws: a window's p-value need not be sharp."""
+    return Plan(tuple(map(_with_fewer, plan.column)), tuple(map(_with_fewer, plan.joint)))
+
+
+def _with_fewer(test: _Test) -> _Test:
+    if not is_dataclass(test):
+        return test
+    known = {f.name: getattr(test, f.name) for f in fields(test)}
+    fewer = {name: min(most, known[name]) for name, most in _LIGHTER.items() if name in known}
+    return replace(test, **fewer)  # type: ignore[type-var] # a dataclass, see above
+
+
+def _inflations(
+    reference: Reference,
+    sample: Sample,
+    order: Order,
+    plan: Plan,
+    chosen: tuple[set[str], int],
+) -> dict[str, list[Inflation]]:
+    moved, seed = chosen
+    alone = replace(reference, schema=tuple(c for c in reference.schema if c.name in moved))
+    measured: dict[str, list[Inflation]] = {}
+    for length in windows.lengths(sample.rows, order.cycles):
+        most = windows.affordable(length)
+        single = (alone, Plan(plan.column, ()), most)
+        joint = (reference, Plan((), plan.joint), min(most, _MOST_JOINT))
+        for known, tests, count in (single, joint) if length <= _LONGEST_JOINT else (single,):
+            places = windows.bounds(sample.rows, length, order.cycles, count)
+            if len(places) >= windows.FEWEST and (tests.column or tests.joint):
+                for key, inflation in _at(known, sample, tests, places, seed):
+                    measured.setdefault(key, []).append(inflation)
+    return measured
+
+
+def _at(
+    reference: Reference, sample: Sample, plan: Plan, places: windows.Bounds, seed: int
+) -> Iterator[tuple[str, Inflation]]:
+    """Inflations of all targets of a plan at one length of window."""
+    p_values: dict[str, list[float]] = {}
+    kept: dict[str, float] = {}
+    for start, stop in places:
+        window = sample.take(np.arange(start, stop))
+        current = Current(window, {}, f"window {start} {stop}")
+        for entry in outcomes(reference, current, plan, seed):
+            key = f"{entry.test}/{entry.scope}/{entry.target}"
+            if isinstance(entry, TwoSampleResult):
+                kept[key] = entry.rows_reference
+                p_values.setdefault(key, []).append(entry.p_value)
+            elif _says_nothing_differs(entry):
+                p_values.setdefault(key, []).append(1.0)
+    length = round(sum(stop - start for start, stop in places) / len(places))
+    for key, values in p_values.items():
+        if len(values) >= windows.FEWEST and key in kept:
+            test, _, target = key.split("/", 2)
+            in_use = kept[key] if target == JOINT else sample.rows
+            factor = overlap_factor(length, sample.rows, in_use)
+            yield key, estimate(values, length, _degrees(sample, test, target), factor)
+
+
+def _says_nothing_differs(entry: Skipped) -> bool:
+    return entry.reason in _SILENT
+
+
+def _degrees(sample: Sample, test: str, target: str) -> tuple[float, ...]:
+    if target == JOINT:
+        return MANY
+    column = sample.column(target)
+    two = column.kind == "categorical" and len(column.categories) <= 2
+    return (SINGLE,) if two or test in _SINGLE_TESTS else (FEW,)
+
+
+def doubts(
+    reference: Reference, rows: int, settings: ModelSettings, span: float | None
+) -> tuple[str, ...]:
+    """Why the promise on false alarms cannot be shown to hold for a batch, in words.
+
+    Parameters
+    ----------
+    reference
+        With what :func:`measure` found.
+    rows
+        Rows of the batch.
+    settings
+        Of the model.
+    span
+        Seconds the batch covers; None where they are not known.
+    """
+    found = reference.order
+    if not found:
+        return ()
+    told = []
+    if rows * windows.FEWEST > reference.rows or not found["judged"]:
+        told.append(
+            f"dependence between rows cannot be measured: the reference ({reference.rows} rows) "
+            f"is shorter than {windows.FEWEST} batches ({rows} rows each)"
+        )
+    told += _starved(reference, rows)
+    if settings.season is None:
+        told += _unused_seasons(found["season"], span)
+    return tuple(told)
+
+
+def _starved(reference: Reference, rows: int) -> Iterator[str]:
+    few = []
+    for key in reference.inflations:
+        test, scope, target = key.split("/", 2)
+        kappa = reference.kappa(test, scope, target, rows)  # type: ignore[arg-type] # a scope
+        if target != JOINT and rows / kappa < EFFECTIVE_ROWS:
+            few.append((rows / kappa, target))
+    if few:
+        least, target = min(few)
+        count = len({name for _, name in few})
+        yield (
+            f"rows depend on each other so much that {rows} of them say as much as {least:.0f} "
+            f"independent ones in column {target!r}"
+            + (f", and fewer than {EFFECTIVE_ROWS} in {count - 1} more" if count > 1 else "")
+            + "; batches that cover more time would help"
+        )
+
+
+def _unused_seasons(found: Mapping[str, Any], span: float | None) -> Iterator[str]:
+    for period, seconds in season.SECONDS.items():
+        if period in found and (span is None or span < 0.75 * seconds):
+            share, column = found[period]["share"], found[period]["column"]
+            yield (
+                f"column {column!r} follows the {period} ({100 * share:.0f} % of its variance) "
+                f"and `season` is null; write `season: {period}`"
+            )

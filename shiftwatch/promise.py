@@ -1,0 +1,164 @@
+"""The promise on false alarms: in time, and as it turns out for one reference.
+
+In:    numbers of the configuration and of the samples.
+Out:   a factor; sentences for people.
+Never: reads a clock; imports more than plain mathematics, so that every process may ask it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any
+
+_NORMAL = NormalDist()
+_UNITS = ((365.25 * 86400, "year"), (86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
+
+
+def luck_factor(m: float, n: float, level: float, *, quantile: float = 0.95) -> float:
+    """How much more often than promised one reference may alarm: a quantile over references.
+
+    All checks share one reference, whose own sampling error stays. Over many references the mean
+    rate of false alarms is the level; a single deployment has one reference, and its rate may be
+    larger for ever. With probability ``quantile`` it is at most this factor times the level.
+
+    Parameters
+    ----------
+    m, n
+        Rows of reference and batch; effective ones where rows depend on each other.
+    level
+        Level of a single comparison, in (0, 1).
+    quantile
+        Share of references.
+
+    Returns
+    -------
+    float
+        P(|Z| > c | reference) / level at the given quantile of the reference's error. Below 1
+        where a large batch makes nearly all references quiet and a few very loud.
+
+    Notes
+    -----
+    Two-sided test of a mean, normal. Statistics of two batches have the correlation
+    rho = n / (m + n), so given the reference Z = sqrt(rho) R + sqrt(1 - rho) E with R fixed. The
+    rate grows with |R|, so its quantile is the rate at the quantile of |R|: closed form.
+    Approximate for other tests; the order of size is the same.
+
+    Examples
+    --------
+    >>> round(luck_factor(1900, 100, 0.001), 2), round(luck_factor(400, 100, 0.05), 2)
+    (1.78, 2.27)
+    """
+    rho = n / (m + n)
+    bound = -_NORMAL.inv_cdf(level / 2)
+    luck = math.sqrt(rho) * _NORMAL.inv_cdf((1 + quantile) / 2)
+    rest = math.sqrt(2 * (1 - rho))
+    beyond = math.erfc((bound - luck) / rest) + math.erfc((bound + luck) / rest)
+    return beyond / 2 / level
+
+
+def span_text(seconds: float) -> str:
+    """A length of time in the largest unit that gives 1 or more, with two digits at most.
+
+    Examples
+    --------
+    >>> span_text(302_400), span_text(86_400), span_text(59)
+    ('3.5 days', '1 day', '59 seconds')
+    """
+    size, unit = next(((s, u) for s, u in _UNITS if seconds >= s), (1.0, "second"))
+    number = _rounded(seconds / size)
+    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
+
+
+def _rounded(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}".replace(",", " ")
+
+
+def promise_text(per_checks: int, seconds_per_check: float | None) -> str:
+    """The promise in both units: checks, and time where a pace is known.
+
+    Parameters
+    ----------
+    per_checks
+        Checks per expected false alarm at most.
+    seconds_per_check
+        Time between two batches if one comes at every look; None where it is not known.
+
+    Examples
+    --------
+    >>> promise_text(1000, 300.0)
+    'at most 1 expected false alarm in 1000 checks: 1 in 3.5 days at one batch every 5 minutes'
+    >>> promise_text(1000, None)
+    'at most 1 expected false alarm in 1000 checks'
+    """
+    text = f"at most 1 expected false alarm in {per_checks} checks"
+    if seconds_per_check is None:
+        return text
+    whole, pace = span_text(per_checks * seconds_per_check), span_text(seconds_per_check)
+    return f"{text}: 1 in {whole} at one batch every {pace.removeprefix('1 ')}"
+
+
+def survey_lines(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was measured on a reference, in lines for people.
+
+    Parameters
+    ----------
+    facts
+        As answered to ``requests.Survey``.
+    """
+    return (
+        _dependence_line(facts),
+        _season_line(facts),
+        *_detectable_lines(facts),
+        *(f"note: {text}" for text in facts["doubts"]),
+    )
+
+
+def _dependence_line(facts: Mapping[str, Any]) -> str:
+    order = "in order of event time" if facts["ordered"] else "in the order of the file"
+    if not facts["judged"]:
+        return f"dependence between rows: not measured, {facts['rows']} rows are too few"
+    if not facts["dependent"]:
+        return f"dependence between rows {order}: none found; every row counts"
+    worst, median = facts["worst"], facts["median"]
+    return (
+        f"dependence between rows {order}: found; {facts['rows']} rows say as much as "
+        f"{_effective(facts['rows'], median['kappa'])} independent ones (median column), "
+        f"{_effective(facts['rows'], worst['kappa'])} ({worst['target']}, the worst); "
+        "p-values are widened accordingly"
+    )
+
+
+def _effective(rows: float, kappa: float) -> int:
+    return max(1, round(rows / kappa))
+
+
+def _season_line(facts: Mapping[str, Any]) -> str:
+    if not facts["timed"]:
+        return "season: not measured; it needs `columns: {time: NAME}`"
+    told = [
+        f"{name} (up to {100 * found['share']:.0f} % of the variance, {found['column']})"
+        for name, found in facts["season"].items()
+    ]
+    return f"season: {', '.join(told) if told else 'none found'}"
+
+
+def _luck_text(factor: float) -> str:
+    times = f"{max(1.0, factor):.1f} times"
+    return f"for 95 % of references the rate of false alarms is below {times} the promise"
+
+
+def _detectable_lines(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    seen = facts["detectable"]
+    if not seen:
+        return ()
+    parts = []
+    if "ks" in seen:
+        parts.append(f"{seen['mean_shift_sd']:.2f} standard deviations (KS {seen['ks']:.3f})")
+    if "chi2" in seen:
+        parts.append(f"{seen['chi2']:.3f} of the rows in other categories")
+    return (
+        f"a batch of {facts['batch_rows']} rows shows with probability .8: {', '.join(parts)}",
+        f"luck of the reference: {_luck_text(facts['luck_factor'])}",
+    )

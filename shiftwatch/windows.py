@@ -1,0 +1,192 @@
+"""Windows of a reference: runs of rows in their order, of about a batch's length.
+
+In:    rows in order; the cycle (day, week) each belongs to, where only part of each is there.
+Out:   places of windows at a few lengths; whether rows in runs are more alike than rows anywhere.
+Never: knows a test of two samples; sees a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincc
+
+from shiftwatch.sample import Column
+
+Floats = NDArray[np.float64]
+Cycles = NDArray[np.int64]
+Bounds = tuple[tuple[int, int], ...]
+"""First row and the row after the last, of each window."""
+
+FEWEST = 10
+"""Windows below which an inflation is not measured."""
+
+MOST = 32
+"""Windows of one length: then the inflation is known to a fifth or so."""
+
+SHORTEST = 30
+LONGEST = 50_000
+_STEPS = (100, 500, 2500, 12_500)
+_ROWS_READ = 300_000
+_BLOCKS = (20, 200, 2000)
+_SHARES = 8
+_RAREST = 0.05
+
+
+def lengths(rows: int, cycles: Cycles | None = None) -> tuple[int, ...]:
+    """Lengths of window at which to measure: 100, 500, 2500 and so on, and the longest possible.
+
+    That is a tenth of the reference, or the rows of a cycle where it is in cycles. Empty where
+    not even 30 rows make a tenth.
+
+    Examples
+    --------
+    >>> lengths(20_000), lengths(200)
+    ((100, 500, 2000), ())
+    """
+    longest = min(LONGEST, rows // FEWEST)
+    if cycles is not None:
+        longest = min(longest, int(np.median(np.unique(cycles, return_counts=True)[1])))
+    if longest < SHORTEST:
+        return ()
+    return (*(step for step in _STEPS if 2 * step <= longest), longest)
+
+
+def bounds(rows: int, length: int, cycles: Cycles | None = None, most: int | None = None) -> Bounds:
+    """Where windows of a length lie: end to end, or spread evenly where fewer are wanted.
+
+    Parameters
+    ----------
+    rows
+        Of the reference.
+    length
+        Of a window. A cycle with at least half of that many rows is a window as a whole.
+    cycles
+        Cycle of each row, in order, shape (rows,); a window lies within one. None: all rows are
+        one run.
+    most
+        Windows at most; None for all.
+
+    Examples
+    --------
+    >>> bounds(10, 4), bounds(10, 2, most=2)
+    (((0, 4), (4, 8)), ((0, 2), (8, 10)))
+    """
+    found = [
+        (start, stop)
+        for first, last in _runs(rows, cycles)
+        for start, stop in _cut(first, last, length, whole=cycles is not None)
+    ]
+    if most is None or len(found) <= most:
+        return tuple(found)
+    return tuple(found[place] for place in np.linspace(0, len(found) - 1, most).astype(int))
+
+
+def affordable(length: int) -> int:
+    """Windows of a length that are looked at: 32, and fewer of long ones, but 10."""
+    return min(MOST, max(FEWEST, _ROWS_READ // length))
+
+
+def _runs(rows: int, cycles: Cycles | None) -> Iterator[tuple[int, int]]:
+    if cycles is None:
+        yield 0, rows
+        return
+    ends = [*np.flatnonzero(np.diff(cycles)) + 1, rows]
+    yield from zip([0, *ends[:-1]], ends, strict=True)
+
+
+def _cut(first: int, last: int, length: int, *, whole: bool) -> Iterator[tuple[int, int]]:
+    count = (last - first) // length
+    if count == 0 and whole and 2 * (last - first) >= length:
+        yield int(first), int(last)
+    for place in range(count):
+        yield int(first) + place * length, int(first) + (place + 1) * length
+
+
+def scores(column: Column) -> list[Floats]:
+    """Numbers in which dependence would show, each of mean 0; rows with a null have 0.
+
+    Ranks and their distance from the middle of a numeric column; of a categorical one, which of
+    its most frequent categories a row has; of either, whether a row is null, if that is not rare.
+    """
+    found = [_centred(~column.valid)] if _common(float(np.mean(~column.valid))) else []
+    if column.kind == "numeric" and column.present.size:
+        ranks = np.zeros(column.rows)
+        ranks[column.valid] = _ranks(np.asarray(column.present, dtype=np.float64))
+        found += [ranks, _centred(np.abs(ranks))]
+    if column.kind == "categorical" and column.rows:
+        counts = np.bincount(column.present.astype(np.int64), minlength=1)
+        for code in np.argsort(-counts, kind="stable")[:_SHARES]:
+            if _common(counts[code] / column.rows):
+                found.append(_centred(column.values == code))
+    return [each for each in found if each.any()]
+
+
+def _common(share: float) -> bool:
+    return _RAREST <= share <= 1 - _RAREST
+
+
+def _centred(numbers: NDArray[np.bool_] | Floats) -> Floats:
+    plain = numbers.astype(np.float64)
+    return np.asarray(plain - plain.mean())
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks over their number, minus a half; equal values have equal ranks."""
+    ordered = np.sort(values)
+    low = np.searchsorted(ordered, values, side="left")
+    high = np.searchsorted(ordered, values, side="right")
+    return np.asarray((low + high) / (2 * values.size) - 0.5)
+
+
+def alike(columns: Sequence[Column], cycles: Cycles | None = None) -> dict[str, float]:
+    """Whether rows in runs are more alike than rows taken anywhere: a p-value for each column.
+
+    Parameters
+    ----------
+    columns
+        Of the reference, their rows in order.
+    cycles
+        As in :func:`bounds`.
+
+    Returns
+    -------
+    dict
+        By column, corrected (Bonferroni) for the scores and lengths of blocks looked at.
+
+    Notes
+    -----
+    H = sum over blocks of size * mean^2 / variance, as of Kruskal and Wallis (1952), at blocks of
+    20, 200 and 2000 rows and, with cycles, of whole cycles. If the order of rows is random, H has
+    the mean B - covered/m with B blocks, and variance 2 (B - 1) + the excess kurtosis of the
+    scores times sum 1/size; its law is taken as gamma with these moments.
+    """
+    return {column.name: _alike(column, cycles) for column in columns}
+
+
+def _alike(column: Column, cycles: Cycles | None) -> float:
+    sizes = [size for size in _BLOCKS if size * FEWEST <= column.rows]
+    places = [bounds(column.rows, size, cycles) for size in sizes]
+    if cycles is not None:
+        places.append(tuple((int(a), int(b)) for a, b in _runs(column.rows, cycles)))
+    found = [
+        _block_p(numbers, np.asarray(where))
+        for numbers in scores(column)
+        for where in places
+        if len(where) >= FEWEST
+    ]
+    return min(1.0, len(found) * min(found, default=1.0))
+
+
+def _block_p(numbers: Floats, places: NDArray[np.int64]) -> float:
+    sums = np.concatenate([[0.0], np.cumsum(numbers)])
+    sizes = places[:, 1] - places[:, 0]
+    variance = float(np.mean(numbers**2))
+    excess = float(np.mean(numbers**4)) / variance**2 - 3
+    totals = sums[places[:, 1]] - sums[places[:, 0]]
+    statistic = float(np.sum(totals**2 / sizes)) / variance
+    mean = len(places) - float(sizes.sum()) / numbers.size
+    spread = max(0.1 * mean, 2 * (len(places) - 1) + excess * float(np.sum(1 / sizes)))
+    return float(gammaincc(mean**2 / spread, statistic * mean / spread))
