@@ -75,7 +75,7 @@ def of_input(run: Run) -> Decision:
 def test_a_small_shift_is_found_by_what_past_batches_say_together(
     house: Context, tmp_path: Path
 ) -> None:
-    shifts = [0.0] * 12 + [0.12] * 12
+    shifts = [0.0] * 12 + [0.08] * 20
     found = folded(house, stream(tmp_path, shifts))
     alarms = [of_input(checked.run).alarm for checked in found]
     assert not any(alarms[:12])
