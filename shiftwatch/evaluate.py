@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shiftwatch.profile import profile
-from shiftwatch.reference import JOINT, Reference, generator, scope_of, testable
+from shiftwatch.reference import JOINT, Reference, generator, scope_of, suits, testable, together
 from shiftwatch.sample import Column, Sample
 from shiftwatch.twosample.protocol import ColumnTest, JointTest, NotTested, Outcome
 from shiftwatch.twosample.registry import Plan
@@ -82,11 +82,10 @@ def _run_all(
     for scope in TESTED_SCOPES:
         columns = testable(reference.schema, scope)
         for column_test in plan.column:
-            suited = [column for column in columns if column.kind in column_test.kinds]
-            for column in suited:
+            for column in (column for column in columns if suits(column_test, column)):
                 yield _column(reference, current, column_test, column, seed)
         for joint_test in plan.joint:
-            if columns:
+            if together(reference.schema, scope):
                 yield _joint(reference, current, joint_test, scope, seed)
 
 
@@ -114,7 +113,7 @@ def _column(
 def _joint(
     reference: Reference, current: Current, test: JointTest, scope: Scope, seed: int
 ) -> TwoSampleResult | Skipped:
-    names = [column.name for column in testable(reference.schema, scope)]
+    names = [column.name for column in together(reference.schema, scope)]
     gone = [name for name in names if name in current.absent]
     if gone:
         return Skipped(test.name, JOINT, scope, current.absent[gone[0]], ", ".join(gone))

@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from shiftwatch import __version__, cache, roles
+from shiftwatch import __version__, cache, derive, roles
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.model import OnnxModel, Prediction
 from shiftwatch.reference import FORMAT, Reference, generator, prepare
@@ -114,9 +114,11 @@ def _prepared(context: Context, model: OnnxModel | None, plan: Plan) -> Referenc
     settings = context.model
     schema = reference_schema(context, model)
     reading = parquet.read_reference(
-        settings.reference, schema, rng=generator(context.seed, "reference", "rows")
+        settings.reference, derive.to_read(schema), rng=generator(context.seed, "reference", "rows")
     )
     sample, schema = with_predictions(reading.sample, schema, model)
+    schema = (*schema, *derive.entries(sample, schema))
+    sample = derive.with_derived(sample, schema)
     _check_tolerances(settings, schema)
     return prepare(sample, schema, plan, context.seed)
 
@@ -164,7 +166,7 @@ def with_predictions(
 
 def predict(sample: Sample, schema: Sequence[SchemaColumn], model: OnnxModel) -> Prediction:
     """Run the model on the inputs; its outputs are renamed where a logged column has their name."""
-    inputs = tuple(column for column in schema if column.role == "input")
+    inputs = tuple(c for c in schema if c.role == "input" and c.derived_from is None)
     prediction = model.predict(model.bind(inputs), sample)
     logged = {column.name for column in schema}
     columns = tuple(

@@ -181,7 +181,7 @@ def test_check_says_what_is_watched_and_what_is_promised(house: Path) -> None:
     ended = shiftwatch(house, "check", "shiftwatch.yml")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.lines == [
-        "churn: reference of 1000 rows, 15 columns; tests ks, chi2, nulls, unseen",
+        "churn: reference of 1000 rows, 15 columns; tests ks, chi2, nulls, unseen, distinct",
         "shiftwatch.yml: good; at most 1 expected false alarm in 50 checks of a model",
     ]
     assert not (house / "shiftwatch.db").exists(), "a check writes no history"

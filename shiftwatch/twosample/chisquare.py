@@ -242,7 +242,7 @@ class _Table:
 
     def total_variation(self) -> tuple[float, float, float]:
         m, n = self.m, self.n
-        distance = float(np.abs(self.current / n - self.reference / m).sum()) / 2
+        distance = min(1.0, float(np.abs(self.current / n - self.reference / m).sum()) / 2)
         scale = 1 / n + 1 / m
         deviation = math.sqrt(math.log(2 / _ERROR) / 2 * scale)
         bias = math.sqrt((len(self.names) - 1) * scale) / 2
