@@ -18,6 +18,7 @@ from scipy.special import chdtrc, gammaincc, gammaln
 from shiftwatch.sample import Column
 from shiftwatch.twosample import cells, contingency
 from shiftwatch.twosample.protocol import NotTested, Outcome, Prepared
+from shiftwatch.twosample.variation import total_variation
 from shiftwatch.values import Kind
 
 Counts = NDArray[np.int64]
@@ -28,7 +29,6 @@ _ASYMPTOTIC_FROM = 5.0
 _TIE_GUARD = 1e-9
 _LOOK_AFTER = 2000
 _SHOWN = 10
-_ERROR = 0.05
 
 SINGLE_FROM = 9
 """Pooled categories from which the one that changed most has a say of its own: with fewer X2 sees
@@ -72,12 +72,9 @@ class ChiSquare:
     ones (the 11th) in 41 instead of 13 %. The price: of 200 Zipf(1.2) categories at n=100 the
     false alarms are .029, .005 and .0002 at .05, .01 and .001, for X2 alone .049, .008 and .0007.
 
-    Effect: TV = 1/2 sum |b/n - r/m|. Its 95 % interval rests on two facts. One row changes TV by
-    1/n or 1/m at most, so it stays within dev = sqrt(ln(2/.05)/2 (1/n + 1/m)) of its expectation
-    (McDiarmid 1989). Its expectation is at least the true TV (Jensen), and larger by at most
-    bias = 1/2 sqrt((K-1)(1/n + 1/m)) with K categories (Cauchy and Schwarz over the standard
-    errors). So: high = TV + dev, low = TV - dev - bias. Conservative; with buckets it is the
-    distance of the buckets' laws, a lower bound of that of the categories'.
+    Effect: TV = 1/2 sum |b/n - r/m| with the 95 % interval of
+    :mod:`shiftwatch.twosample.variation`. With buckets it is the distance of the buckets' laws, a
+    lower bound of that of the categories'.
 
     Examples
     --------
@@ -124,13 +121,13 @@ class ChiSquare:
             return NotTested("constant", table.names[0])
         statistic = table.statistic(table.current)
         evidence = self._evidence(table, statistic, rng)
-        effect, low, high = table.total_variation()
+        distance = total_variation(table.reference, table.current)
         return Outcome(
             statistic=statistic,
             p_value=evidence.p_value,
-            effect=effect,
-            effect_low=low,
-            effect_high=high,
+            effect=distance.value,
+            effect_low=distance.low,
+            effect_high=distance.high,
             rows_reference=table.m,
             rows_current=table.n,
             explanation=table.explain(statistic) | evidence.told(table),
@@ -239,15 +236,6 @@ class _Table:
         apart = counts - self.pooled * (n / total)
         squares: Floats = np.square(apart, out=apart) @ (1 / self.pooled)
         return squares * (total / n * (total / m))
-
-    def total_variation(self) -> tuple[float, float, float]:
-        m, n = self.m, self.n
-        distance = min(1.0, float(np.abs(self.current / n - self.reference / m).sum()) / 2)
-        scale = 1 / n + 1 / m
-        deviation = math.sqrt(math.log(2 / _ERROR) / 2 * scale)
-        bias = math.sqrt((len(self.names) - 1) * scale) / 2
-        low, high = distance - deviation - bias, distance + deviation
-        return distance, max(0.0, low), min(1.0, high)
 
     def residuals(self) -> Floats:
         """Differences over their standard deviation under the null, by cell."""
