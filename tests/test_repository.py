@@ -30,6 +30,7 @@ HEAVY_ROOMS = (
     "cache",
     "check",
     "demo",
+    "derive",
     "evaluate",
     "memory",
     "model",
@@ -39,6 +40,7 @@ HEAVY_ROOMS = (
     "source",
     "summary",
     "twosample",
+    "whole",
     "watch",
 )
 # Of these rooms the daemon uses what lists and plans.
