@@ -6,7 +6,7 @@ Never: looks at a batch to decide what is derived; replaces a column that exists
 
 - Texts of many categories: ``NAME.length`` (characters), ``NAME.digits`` and ``NAME.non_ascii``
   (shares of the characters that are 0 to 9, and beyond ASCII).
-- Timestamps: ``NAME.hour`` of the day and ``NAME.weekday``, in UTC.
+- Timestamps: ``NAME.hour`` of the day and ``NAME.weekday``, in UTC; of a date its weekday only.
 - Event and arrival time together: ``ARRIVAL.lag``, seconds from event to arrival.
 
 A derived column is tested as every other one of its kind, so its tests are as exact. Which columns
@@ -128,7 +128,8 @@ def absence(entry: SchemaColumn, sample: Sample, reasons: Mapping[str, str]) -> 
 def _parts(column: Column) -> Iterator[tuple[str, Kind, str]]:
     if column.kind == "timestamp":
         for part, span in _SPANS.items():
-            if _covered(column, span) is not None:
+            hour_of_a_date = part == "hour" and column.type.startswith("date")
+            if not hour_of_a_date and _covered(column, span) is not None:
                 yield part, "categorical", "string"
     elif column.kind == "categorical" and "string" in column.type and _of_many(column):
         yield "length", "numeric", "int64"

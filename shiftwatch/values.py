@@ -156,7 +156,7 @@ SKIP_REASONS: Mapping[str, str] = {
     "missing_column": "the batch lacks the column; see the schema finding",
     "changed_type": "the column's type cannot be compared with the reference's; see the finding",
     "all_null": "every value is null on one side; the null rate is tested instead",
-    "timestamp": "raw timestamps always move on, so they are not tested as values",
+    "timestamp": "raw timestamps always move on; hour and weekday are tested where the data span enough",
     "span_too_short": "the batch spans less than a day (hours) or a week (weekdays)",
     "few_categories": "so few distinct values that their number says nothing; chi2 tests them",
     "unsupported_type": "nested and binary columns are not tested; exclude them in `features`",

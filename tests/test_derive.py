@@ -160,3 +160,11 @@ def test_a_batch_without_a_value_has_empty_derived_columns() -> None:
     found = with_derived(gone, schema)
     for name in ("id.length", "id.digits", "at.hour", "at.weekday"):
         assert found.column(name).nulls == 40
+
+
+def test_a_date_has_a_weekday_and_no_hour() -> None:
+    days = MONDAY + np.arange(70) * DAY
+    date = Column("day", "timestamp", "input", "date32[day]", days, np.ones(70, dtype=np.bool_))
+    assert names(date) == ["day.weekday"]
+    weekday = derived(date).column("day.weekday")
+    assert np.bincount(weekday.present).tolist() == [10] * 7

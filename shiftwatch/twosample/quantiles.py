@@ -145,7 +145,7 @@ def shifts(reference: Floats, batch: Floats) -> dict[str, Any]:
     ours, theirs = _order_statistics(reference.size), _order_statistics(batch.size)
     for place, level in enumerate(LEVELS):
         before, now = quantile(reference, level), quantile(batch, level)
-        shift = None if before is None or now is None else finite(now - before)
+        shift = None if before is None or now is None else _shown(now - before)
         found["shift"].append(shift)
         found["low"].append(_apart(batch, theirs[place][0], reference, ours[place][1]))
         found["high"].append(_apart(batch, theirs[place][1], reference, ours[place][0]))
@@ -156,7 +156,12 @@ def _apart(batch: Floats, mine: int | None, reference: Floats, other: int | None
     if mine is None or other is None:
         return None
     with np.errstate(all="ignore"):  # infinities and overflow end as None
-        return finite(float(batch[mine] - reference[other]))
+        return _shown(float(batch[mine] - reference[other]))
+
+
+def _shown(number: float) -> float | None:
+    """Six digits, as twenty-one numbers a column are kept of every batch."""
+    return float(f"{number:.6g}") if math.isfinite(number) else None
 
 
 @lru_cache(maxsize=256)
