@@ -163,7 +163,7 @@ def test_a_batch_without_a_value_has_empty_derived_columns() -> None:
 
 
 def test_a_date_has_a_weekday_and_no_hour() -> None:
-    days = MONDAY + np.arange(70) * DAY
+    days = np.asarray(MONDAY + np.arange(70) * DAY, dtype=np.float64)
     date = Column("day", "timestamp", "input", "date32[day]", days, np.ones(70, dtype=np.bool_))
     assert names(date) == ["day.weekday"]
     weekday = derived(date).column("day.weekday")
