@@ -204,7 +204,8 @@ def _covered(column: Column, span: float) -> Mask | None:
 
     A batch of 30 hours holds some hours twice and would differ from every reference, so only its
     last 24 are looked at. Times are points: a batch of one day ends a little before midnight. So
-    the longest silence within it is added to the span.
+    the longest silence within it is added to the span. A few wild times, such as the zero of a
+    clock, make no day: all but the outermost hundredths must span a third of one.
     """
     times = np.sort(column.present)
     if times.size == 0:
@@ -212,7 +213,8 @@ def _covered(column: Column, span: float) -> Mask | None:
     silence = float(np.diff(times).max()) if times.size > 1 else 0.0
     last = float(times[-1])
     whole = np.floor((last - float(times[0]) + silence) / span)
-    if not whole >= 1:
+    beside = times.size // 100
+    if whole < 1 or times[-1 - beside] - times[beside] < span / 3:
         return None
     return np.asarray(column.valid & (column.values > last - whole * span))
 

@@ -168,3 +168,10 @@ def test_a_date_has_a_weekday_and_no_hour() -> None:
     assert names(date) == ["day.weekday"]
     weekday = derived(date).column("day.weekday")
     assert np.bincount(weekday.present).tolist() == [10] * 7
+
+
+def test_a_clock_at_zero_makes_no_day_of_an_hour() -> None:
+    reference, schema = sample_of(times("at", MONDAY + np.arange(0, 28 * DAY, 600)))
+    schema += entries(reference, schema)
+    hour, _ = sample_of(times("at", [0.0, *(MONDAY + np.arange(0, 3600, 10))]))
+    assert with_derived(hour, schema).columns == hour.columns
