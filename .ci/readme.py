@@ -46,29 +46,47 @@ def _entry(text: str, key: str) -> str:
 
 
 def calibration() -> str:
-    """What `make calibrate` stored."""
+    """What `make calibrate` stored: a row a case, and the levels of every test."""
     path = ROOT / "benchmarks" / "results" / "calibration.json"
     stored = json.loads(path.read_text(encoding="utf-8"))
-    expected = stored["checks"] / stored["per_checks"]
-    alarms = (
-        f"**{stored['alarms']} alarms in {stored['checks']} checks without a shift; "
-        f"promised: at most {expected:g} expected.**"
-    )
     lines = [
-        alarms,
-        "",
-        "| test (scope) | runs | rejected at .05 | at .01 | at .001 |",
-        "|---|---|---|---|---|",
+        "| case | rivals or naive | must reach | reached (standard error) | runs | kept |",
+        "|---|---|---|---|---|---|",
     ]
-    for row in stored["tests"]:
-        rates = " | ".join(f"{rate:.4f}" for rate in row["rates"].values())
-        lines.append(f"| {row['test']} | {row['runs']} | {rates} |")
+    for name, case in sorted(stored.items(), key=lambda item: (item[1]["topic"], item[0])):
+        figures = case["headline"] or list(case["figures"])
+        reached = "; ".join(_figure(each, case["figures"][each]) for each in figures)
+        cells = (name, case["rivals"] or "-", case["target"], reached, str(case["runs"]))
+        kept = "yes" if case["kept"] else "**no**"
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in (*cells, kept)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _figure(name: str, values: dict[str, float]) -> str:
+    text = f"{name} {values['mean']:.3g} ({values['standard_error']:.1g})"
+    return f"{text}, median {values['median']:g}" if name == "delay" else text
+
+
+def levels() -> str:
+    """Rates at which every test rejects where nothing has shifted."""
+    path = ROOT / "benchmarks" / "results" / "calibration.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    case = next((each for each in stored.values() if each["topic"] == "whole"), {"figures": {}})
+    rates: dict[str, dict[str, float]] = {}
+    for name, values in case["figures"].items():
+        test, _, level = name.rpartition(" at ")
+        rates.setdefault(test, {})[level] = values["mean"]
+    lines = ["| test (scope) | rejected at .05 | at .01 | at .001 |", "|---|---|---|---|"]
+    for test, found in sorted(rates.items()):
+        if "0.05" in found:
+            cells = " | ".join(f"{found[level]:.4f}" for level in ("0.05", "0.01", "0.001"))
+            lines.append(f"| {test} | {cells} |")
     return "\n".join(lines) + "\n"
 
 
 def written(text: str) -> str:
     """The README with its generated parts as they should be."""
-    parts = {"metrics": table, "rooms": rooms, "calibration": calibration}
+    parts = {"metrics": table, "rooms": rooms, "calibration": calibration, "levels": levels}
     return _PART.sub(lambda found: found[1] + "\n" + parts[found[2]]() + "\n" + found[3], text)
 
 

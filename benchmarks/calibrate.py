@@ -52,6 +52,7 @@ def entry(topic: str, measured: Measured, today: date) -> dict[str, Any]:
         "topic": topic,
         "rivals": measured.case.rivals,
         "target": measured.case.target,
+        "headline": list(measured.case.headline),
         "kept": measured.kept,
         "runs": runs,
         "seconds": round(measured.seconds),
@@ -84,9 +85,7 @@ def main() -> int:
     if options.output.exists():
         stored = json.loads(options.output.read_text(encoding="utf-8"))
     broken = 0
-    known = set()
     for topic, case in cases():
-        known.add(case.name)
         runs = case.quick_runs if options.quick else case.runs
         if options.only not in f"{topic} {case.name}" or not runs:
             continue
@@ -95,7 +94,7 @@ def main() -> int:
         broken += not made["kept"]
         if not options.quick:
             stored[case.name] = made
-            text = json.dumps({n: stored[n] for n in sorted(stored) if n in known or n}, indent=1)
+            text = json.dumps({each: stored[each] for each in sorted(stored)}, indent=1)
             options.output.write_text(text + "\n", encoding="utf-8")
     print(f"{broken} promises not kept" if broken else "every promise kept")
     return int(broken > 0)

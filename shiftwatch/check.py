@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shiftwatch import __version__, decide, power
+from shiftwatch import __version__, decide, derive, power
 from shiftwatch.conclude import Found, Moment, Rules, conclude
 from shiftwatch.cost import Stopwatch
 from shiftwatch.dependence import doubts
@@ -103,21 +103,22 @@ def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
         raise DataError(batch.fault, where=batch.uri)
     settings = watched.context.model
     outputs = _model_outputs(watched)
-    schema = [column for column in watched.reference.schema if column.name not in outputs]
+    schema = [c for c in watched.reference.schema if c.name not in outputs and not c.derived_from]
     with stopwatch.stage("read"):
         reading = parquet.read_pieces(
             batch.pieces,
-            schema,
+            derive.to_read(schema),
             root=settings.batches,
             max_rows=min(settings.window.max_rows, useful_rows(watched.reference.rows)),
             rng=generator(watched.context.seed, batch.id, "rows"),
             time_column=settings.columns.time,
         )
     if watched.model is None or reading.rows_total < settings.window.min_rows:
-        return _Gathered(reading.sample, reading.findings, reading.rows_total)
+        sample = derive.with_derived(reading.sample, watched.reference.schema)
+        return _Gathered(sample, reading.findings, reading.rows_total)
     with stopwatch.stage("predict"):
         columns, findings = _predicted(watched.model, reading.sample, schema)
-    sample = reading.sample.with_columns(columns)
+    sample = derive.with_derived(reading.sample.with_columns(columns), watched.reference.schema)
     return _Gathered(sample, (*reading.findings, *findings), reading.rows_total)
 
 
@@ -136,7 +137,7 @@ def _model_outputs(watched: Watch) -> frozenset[str]:
     return frozenset(
         column.name
         for column in watched.reference.schema
-        if column.role == "prediction" and column.name not in logged
+        if column.role == "prediction" and column.name not in logged and not column.derived_from
     )
 
 
@@ -166,6 +167,9 @@ def _absent(reference: Reference, gathered: _Gathered) -> Mapping[str, str]:
         if column.role in ("input", "prediction") and not gathered.sample.has(column.name):
             fallback = "missing_column" if column.role == "input" else "no_predictions"
             absent[column.name] = reasons.get(column.name, fallback)
+            if column.derived_from is not None:
+                known = {**reasons, **absent}
+                absent[column.name] = derive.absence(column, gathered.sample, known)
     return absent
 
 

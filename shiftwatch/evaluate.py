@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from shiftwatch.inflation import Inflation, widen
 from shiftwatch.profile import profile
-from shiftwatch.reference import JOINT, Reference, generator, scope_of, testable
+from shiftwatch.reference import JOINT, Reference, generator, scope_of, suits, testable, together
 from shiftwatch.sample import Column, Sample
 from shiftwatch.twosample.protocol import ColumnTest, JointTest, NotTested, Outcome
 from shiftwatch.twosample.registry import Plan
@@ -85,11 +85,10 @@ def outcomes(
     for scope in TESTED_SCOPES:
         columns = testable(reference.schema, scope)
         for column_test in plan.column:
-            suited = [column for column in columns if column.kind in column_test.kinds]
-            for column in suited:
+            for column in (column for column in columns if suits(column_test, column)):
                 yield _column(reference, current, column_test, column, seed)
         for joint_test in plan.joint:
-            if columns:
+            if together(reference.schema, scope):
                 yield _joint(reference, current, joint_test, scope, seed)
 
 
@@ -145,7 +144,7 @@ def _column(
 def _joint(
     reference: Reference, current: Current, test: JointTest, scope: Scope, seed: int
 ) -> TwoSampleResult | Skipped:
-    names = [column.name for column in testable(reference.schema, scope)]
+    names = [column.name for column in together(reference.schema, scope)]
     gone = [name for name in names if name in current.absent]
     if gone:
         return Skipped(test.name, JOINT, scope, current.absent[gone[0]], ", ".join(gone))

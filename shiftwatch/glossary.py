@@ -24,6 +24,8 @@ TESTS = {
     "distance, 0 to 1",
     "nulls": "difference of null rates, per column, by the exact hypergeometric law",
     "unseen": "rows in categories the reference has never had; the effect is their share",
+    "distinct": "number of distinct values, per categorical column of many: repeated or too many "
+    "new ones; the effect is the change of the share of distinct rows",
     "mmd": "maximum mean discrepancy over all columns of a scope together, p-value by permutation",
     "c2st": "classifier two-sample test: can the batch be told from the reference? The effect is "
     "2*AUC-1 of held-out scores, 0 when it cannot",

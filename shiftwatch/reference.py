@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shiftwatch import profile, summary
 from shiftwatch.inflation import Inflation, between
 from shiftwatch.sample import Sample
-from shiftwatch.twosample.protocol import Prepared
+from shiftwatch.twosample.protocol import ColumnTest, Prepared
 from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import TESTED_SCOPES, SchemaColumn, Scope
 
@@ -27,6 +27,9 @@ JOINT = "*"
 
 FORMAT = 2
 """Raise it when what a test prepares changes within a version, so that no cache is mistaken."""
+
+DERIVED_TESTS = ("ks", "chi2")
+"""Tests of derived columns."""
 
 _PROFILE = "profile"
 _SUMMARY = "summary"
@@ -114,6 +117,17 @@ def testable(schema: Sequence[SchemaColumn], scope: Scope) -> tuple[SchemaColumn
     )
 
 
+def together(schema: Sequence[SchemaColumn], scope: Scope) -> tuple[SchemaColumn, ...]:
+    """Columns of a scope that joint tests see: derived ones would only repeat their source."""
+    return tuple(column for column in testable(schema, scope) if column.derived_from is None)
+
+
+def suits(test: ColumnTest, column: SchemaColumn) -> bool:
+    """Whether a test looks at a column; nulls and new values of a derived one are its source's."""
+    own = column.derived_from is None or test.name in DERIVED_TESTS
+    return own and column.kind in test.kinds
+
+
 def generator(seed: int, *address: str) -> np.random.Generator:
     """A generator with an address: any order, worker and restart draws the same stream.
 
@@ -164,8 +178,9 @@ def _entries(
     for scope in TESTED_SCOPES:
         columns = testable(schema, scope)
         yield from _column_entries(sample, columns, plan, seed)
-        joint = Sample(sample.rows, tuple(sample.column(column.name) for column in columns))
-        for test in plan.joint if columns else ():
+        whole = together(schema, scope)
+        joint = Sample(sample.rows, tuple(sample.column(column.name) for column in whole))
+        for test in plan.joint if whole else ():
             key = _key(test.name, scope, JOINT)
             yield key, test.prepare(joint, generator(seed, "reference", key))
 
@@ -175,7 +190,7 @@ def _column_entries(
 ) -> Iterator[tuple[str, Prepared]]:
     for test in plan.column:
         for column in columns:
-            if column.kind in test.kinds:
+            if suits(test, column):
                 key = _key(test.name, scope_of(column), column.name)
                 rng = generator(seed, "reference", key)
                 yield key, test.prepare(sample.column(column.name), rng)

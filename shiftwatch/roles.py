@@ -56,6 +56,7 @@ def _given(settings: ModelSettings) -> dict[str, Role]:
     singles: tuple[tuple[str | None, Role], ...] = (
         (settings.columns.id, "id"),
         (settings.columns.time, "time"),
+        (settings.columns.arrival, "arrival"),
         (settings.columns.label, "label"),
     )
     roles.update({name: role for name, role in singles if name is not None})

@@ -42,6 +42,11 @@ class Column:
         Shape (rows,): False where the value is null or NaN.
     categories
         Texts that the codes refer to, in order of first appearance; empty if not categorical.
+    exact
+        Shape (rows,), where float64 would round whole numbers into ties, else None; 0 for null.
+        See ``whole``.
+    single
+        Whether the values were stored as float32 or float16, with a reference of float64.
     """
 
     name: str
@@ -51,6 +56,8 @@ class Column:
     values: Floats | Codes
     valid: Mask
     categories: tuple[str, ...] = ()
+    exact: NDArray[np.int64] | None = None
+    single: bool = False
 
     @property
     def rows(self) -> int:
@@ -70,7 +77,8 @@ class Column:
     def take(self, rows: NDArray[np.int64]) -> Column:
         """The same column with only these rows, in this order."""
         values = self.values if self.values.size == 0 else self.values[rows]
-        return replace(self, values=values, valid=self.valid[rows])
+        exact = None if self.exact is None else self.exact[rows]
+        return replace(self, values=values, valid=self.valid[rows], exact=exact)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -157,10 +157,16 @@ class UnseenSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DistinctSettings:
+    """Number of distinct values, per categorical column of many: nothing to set yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class TestsSettings:
     """Which tests run. One that is left out of a given ``tests:`` is off.
 
-    ``nulls`` and ``unseen`` watch the quality of the data and are on unless set to null.
+    ``nulls``, ``unseen`` and ``distinct`` watch the quality of the data and are on unless set to
+    null.
     """
 
     __test__ = False  # not a pytest class
@@ -171,6 +177,7 @@ class TestsSettings:
     c2st: ClassifierSettings | None = None
     nulls: NullsSettings | None = field(default_factory=NullsSettings)
     unseen: UnseenSettings | None = field(default_factory=UnseenSettings)
+    distinct: DistinctSettings | None = field(default_factory=DistinctSettings)
 
     @classmethod
     def all(cls) -> TestsSettings:
@@ -200,6 +207,13 @@ class ColumnSettings:
     """Logged predictions, watched as columns of scope prediction."""
     label: str | None = None
     """Outcome. Kept out of the inputs; performance is not watched yet."""
+    arrival: str | None = None
+    """Arrival time, an Arrow timestamp: the seconds since the event time are watched as
+    ``NAME.lag``. Needs ``time``."""
+
+    def __post_init__(self) -> None:
+        if self.arrival is not None and self.time is None:
+            raise FieldError("arrival", "a lag needs the event time too; write `time: NAME`")
 
 
 @dataclass(frozen=True, slots=True)

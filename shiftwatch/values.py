@@ -14,7 +14,7 @@ from typing import Any, Literal
 Kind = Literal["numeric", "categorical", "timestamp", "unsupported"]
 """What a column can be tested as."""
 
-Role = Literal["input", "prediction", "id", "time", "label", "ignored"]
+Role = Literal["input", "prediction", "id", "time", "arrival", "label", "ignored"]
 """What a column is for. Only inputs and predictions are tested."""
 
 Scope = Literal["input", "prediction", "schema", "performance"]
@@ -73,6 +73,8 @@ class SchemaColumn:
     kind: Kind
     role: Role
     type: str
+    derived_from: str | None = None
+    """The column it is computed from, where it is in no file; see ``derive``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,9 @@ SKIP_REASONS: Mapping[str, str] = {
     "missing_column": "the batch lacks the column; see the schema finding",
     "changed_type": "the column's type cannot be compared with the reference's; see the finding",
     "all_null": "every value is null on one side; the null rate is tested instead",
-    "timestamp": "raw timestamps always move on, so they are not tested as values",
+    "timestamp": "raw timestamps always move on; hour and weekday are tested where the data span enough",
+    "span_too_short": "the batch spans less than a day (hours) or a week (weekdays)",
+    "few_categories": "so few distinct values that their number says nothing; chi2 tests them",
     "unsupported_type": "nested and binary columns are not tested; exclude them in `features`",
     "no_predictions": "the model could not be run on this batch; see the finding",
     "all_categories_known": "no category in the batch is absent from the reference",

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shiftwatch import __version__, cache, roles
+from shiftwatch import __version__, cache, derive, roles
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.model import OnnxModel, Prediction
@@ -142,16 +142,18 @@ def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
     clock = settings.columns.time
     wanted = [replace(c, role="input") if c.name == clock else c for c in schema]
     reading = parquet.read_reference(
-        settings.reference, wanted, rng=generator(context.seed, "reference", "rows")
+        settings.reference, derive.to_read(wanted), rng=generator(context.seed, "reference", "rows")
     )
     sample, times = reading.sample, event_times(reading.sample, clock)
     if times is not None:
         order = np.argsort(times, kind="stable")
         sample, times = sample.take(order), times[order]
+    scored, schema = with_predictions(sample, schema, model)
+    schema = (*schema, *derive.entries(scored, schema))
+    scored = derive.with_derived(scored, schema)
     kept = [c.name for c in schema if c.role in ("input", "prediction")]
-    sample = Sample(sample.rows, tuple(c for c in sample.columns if c.name in kept))
-    sample, schema = with_predictions(sample, schema, model)
-    return Rows(sample, schema, times)
+    scored = Sample(scored.rows, tuple(c for c in scored.columns if c.name in kept))
+    return Rows(scored, schema, times)
 
 
 def event_times(sample: Sample, name: str | None) -> NDArray[np.float64] | None:
@@ -214,7 +216,7 @@ def with_predictions(
 
 def predict(sample: Sample, schema: Sequence[SchemaColumn], model: OnnxModel) -> Prediction:
     """Run the model on the inputs; its outputs are renamed where a logged column has their name."""
-    inputs = tuple(column for column in schema if column.role == "input")
+    inputs = tuple(c for c in schema if c.role == "input" and c.derived_from is None)
     prediction = model.predict(model.bind(inputs), sample)
     logged = {column.name for column in schema}
     columns = tuple(

@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "chi2": ("categorical",),
     "nulls": ("numeric", "categorical"),
     "unseen": ("categorical",),
+    "distinct": ("categorical",),
 }
 """Which column is due to which test, written down a second time."""
 
@@ -162,7 +163,9 @@ def test_a_missing_column_is_named_and_the_other_inputs_are_judged(
         "missing_column",
         "model_failed",
     }
-    assert _skips(run, "plan") == dict.fromkeys(("chi2", "nulls", "unseen"), "missing_column")
+    assert _skips(run, "plan") == dict.fromkeys(
+        ("chi2", "nulls", "unseen", "distinct"), "missing_column"
+    )
     for name in FEATURES:
         if name != "plan":
             assert _results(run, name) == _results(whole, name)
@@ -422,7 +425,7 @@ def test_a_failed_test_of_ours_is_an_error_and_never_quiet(
 def test_prepare_tells_the_metrics_what_is_watched(context: Context) -> None:
     info = answer(Prepare(context))
     assert isinstance(info, PreparedInfo)
-    assert info.tests == ("ks", "chi2", "nulls", "unseen", "mmd", "c2st")
+    assert info.tests == ("ks", "chi2", "nulls", "unseen", "distinct", "mmd", "c2st")
     assert info.reference.rows == 600
     assert info.reference.columns > len(FEATURES) + 2, "the model's outputs count as well"
     assert info.model is not None

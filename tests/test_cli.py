@@ -181,7 +181,10 @@ def test_check_says_what_is_watched_and_what_is_promised(house: Path) -> None:
     ended = shiftwatch(house, "check", "shiftwatch.yml")
     assert (ended.returncode, ended.stderr) == (0, "")
     first, *measured, last = ended.lines
-    assert first == "churn: reference of 1000 rows, 15 columns; tests ks, chi2, nulls, unseen"
+    assert (
+        first
+        == "churn: reference of 1000 rows, 15 columns; tests ks, chi2, nulls, unseen, distinct"
+    )
     assert last == (
         "shiftwatch.yml: good; for each model at most 1 expected false alarm in 50 checks: "
         "1 in 4.2 hours at one batch every 5 minutes"

@@ -372,7 +372,9 @@ MODELS = st.builds(
     batches=PATHS,
     model=st.none() | PATHS,
     features=st.builds(FeatureSettings, WORD_LISTS, WORD_LISTS),
-    columns=st.builds(ColumnSettings, st.none() | WORDS, WORDS, WORD_LISTS, st.none() | WORDS),
+    columns=st.builds(
+        ColumnSettings, st.none() | WORDS, WORDS, WORD_LISTS, st.none() | WORDS, st.none() | WORDS
+    ),
     categorical=WORD_LISTS,
     window=st.builds(
         WindowSettings,
@@ -530,6 +532,7 @@ def test_passwords_in_addresses_are_masked() -> None:
         "time": "a@b",
         "label": "https://host/x",
         "prediction": ["x://***@h"],
+        "arrival": None,
     }
 
 

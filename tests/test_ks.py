@@ -305,3 +305,25 @@ def test_a_continuous_reference_keeps_no_table_of_values() -> None:
     prepared = Ks().prepare(numeric("x", np.arange(501.0)), RNG)
     assert prepared.arrays["levels"].size == 0
     assert prepared.arrays["sorted"].dtype == np.float64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("levels", [2, 3, 5, 10, 20, 50])
+def test_few_levels_keep_the_level_from_above_and_below(levels: int) -> None:
+    rng, runs, m, n = np.random.default_rng(1), 2000, 2000, 300
+    shares = np.full(levels, 1 / levels)
+    rejected = 0
+    for _ in range(runs):
+        before, now = rng.multinomial(m, shares), rng.multinomial(n, shares)
+        gap = int(np.abs(np.cumsum(before) * n - np.cumsum(now) * m).max())
+        rejected += kslaw.p_value(gap, m, n, before + now) <= 0.05
+    low, high = stats.binom.ppf(1e-4, runs, 0.045), stats.binom.isf(1e-4, runs, 0.05)
+    assert low <= rejected <= high
+
+
+@pytest.mark.parametrize(("m", "n"), [(60, 300), (300, 300), (53, 1000), (2000, 300)])
+def test_far_in_the_tail_the_law_errs_by_5_percent_below_and_by_half_above(m: int, n: int) -> None:
+    for target in (1e-3, 1e-5, 1e-8):
+        distance = math.sqrt(math.log(2 / target) / 2 * (1 / m + 1 / n))
+        gap = round(distance * m * n) // math.gcd(m, n) * math.gcd(m, n)
+        assert 0.95 < kslaw.p_value(gap, m, n) / kslaw.exact_p(gap, m, n) < 1.5

@@ -32,6 +32,7 @@ HEAVY_ROOMS = (
     "conclude",
     "demo",
     "dependence",
+    "derive",
     "evaluate",
     "inflation",
     "memory",
@@ -46,6 +47,7 @@ HEAVY_ROOMS = (
     "summary",
     "survey",
     "twosample",
+    "whole",
     "watch",
     "windows",
 )

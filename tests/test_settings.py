@@ -29,7 +29,7 @@ def test_the_defaults_of_a_model_are_the_documented_ones() -> None:
     assert model.season is None
     assert (model.tolerance.default, model.tolerance.mode) == (0.02, "suppress")
     tests = {each.name: getattr(model.tests, each.name) for each in fields(model.tests)}
-    assert set(tests) == {"ks", "chi2", "mmd", "c2st", "nulls", "unseen"}
+    assert set(tests) == {"ks", "chi2", "mmd", "c2st", "nulls", "unseen", "distinct"}
     assert None not in tests.values()
 
 

@@ -179,4 +179,4 @@ def test_the_facts_for_the_metrics_follow_the_schema(context: Context) -> None:
     assert (other.reference.columns, other.model) == (3, None)
     assert info.reference.sha256 == other.reference.sha256
     assert info.reference.schema_sha256 != other.reference.schema_sha256
-    assert info.tests == ("ks", "nulls", "unseen")
+    assert info.tests == ("ks", "nulls", "unseen", "distinct")

@@ -83,6 +83,8 @@ class Case:
     runs: int
     quick_runs: int
     """Runs of the quick form, which `make test` asks for; 0 leaves the case out of it."""
+    headline: tuple[str, ...] = ()
+    """Figures for the table of the README; all where none is named."""
 
 
 @dataclass(frozen=True)

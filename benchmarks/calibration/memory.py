@@ -213,7 +213,14 @@ def _delay(
     name: str, rivals: str, target: tuple[str, float], change: tuple[float, int, str]
 ) -> Case:
     return Case(
-        name, rivals, target[0], partial(delay, *change), partial(_soon, target[1]), 200, 12
+        name,
+        rivals,
+        target[0],
+        partial(delay, *change),
+        partial(_soon, target[1]),
+        200,
+        12,
+        ("delay",),
     )
 
 

@@ -101,5 +101,6 @@ CASES: tuple[Case, ...] = (
         kept,
         20_000,
         60,
+        (*(f"{WHOLE} at {level:g}" for level in LEVELS), "alarm at 1/1000"),
     ),
 )

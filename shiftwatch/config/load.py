@@ -33,8 +33,8 @@ from shiftwatch.settings import (
 MAX_BYTES = 1_000_000
 """Largest file that is read: far more than a thousand models."""
 
-_TESTS = ("ks", "chi2", "mmd", "c2st", "nulls", "unseen")
-_ALWAYS_ON = ("nulls", "unseen")
+_TESTS = ("ks", "chi2", "mmd", "c2st", "nulls", "unseen", "distinct")
+_ALWAYS_ON = ("nulls", "unseen", "distinct")
 _MODEL: Mapping[str, Any] = {"name": "stand-in", "reference": "x", "batches": "x"}
 
 # What takes the place of a faulty value, so that the rest can be checked as well. Where nothing is

@@ -43,6 +43,7 @@ TEST_NAMES: Mapping[str, str] = {
     "chi2": "chi-square",
     "nulls": "null rate",
     "unseen": "unseen categories",
+    "distinct": "distinct values",
     "mmd": "maximum mean discrepancy",
     "c2st": "classifier two-sample test",
 }
@@ -52,6 +53,7 @@ EFFECTS: Mapping[str, str] = {
     "chi2": "total variation: share of rows that would have to change category, 0 to 1",
     "nulls": "difference of the null rates",
     "unseen": "share of rows in categories the reference has never had",
+    "distinct": "change of the share of distinct values among rows",
     "mmd": "distance of the two samples in the space of the kernel",
     "c2st": "2 AUC - 1: 0 where a classifier cannot tell the sides apart, 1 where it always can",
 }

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from shiftwatch import whole
 from shiftwatch.errors import DataError
 from shiftwatch.sample import Codes, Column, Floats
 from shiftwatch.values import Kind, SchemaColumn
@@ -23,6 +24,7 @@ from shiftwatch.values import Kind, SchemaColumn
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _SECONDS_A_DAY = 86400.0
 _DICTIONARY = re.compile(r"dictionary<values=(?P<values>[^,]+),")
+_NARROW = {"float": np.float32, "halffloat": np.float16}
 _TEXTS = ("string", "large_string", "string_view")
 
 
@@ -89,7 +91,9 @@ def to_column(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
     Returns
     -------
     Column
-        ``numeric``: float64; durations in seconds; NaN is null; infinities are kept.
+        ``numeric``: float64, rounded to float32 if the reference is; durations in seconds; NaN is
+        null; infinities are kept. Whole numbers beyond 2**53 and decimals of as many digits have
+        their exact values beside.
         ``categorical``: int32 codes; booleans are the texts ``false`` and ``true``, whole numbers
         their digits; bytes that are not UTF-8 become U+FFFD. ``timestamp``: float64 unix seconds,
         a time without a zone taken as UTC; beyond 2**53 units the last digits are rounded
@@ -114,7 +118,9 @@ def to_column(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
     plain = _without_wrapping(array)
     if column.kind == "categorical":
         return _categories(plain, column)
-    values = _numbers(plain) if column.kind == "numeric" else _unix_seconds(plain)
+    if column.kind == "numeric":
+        return _numeric(plain, column)
+    values = _unix_seconds(plain)
     return _column(column, values, ~np.isnan(values))
 
 
@@ -126,7 +132,8 @@ def join(parts: Sequence[Column]) -> Column:
     valid = np.concatenate([part.valid for part in parts])
     if first.kind != "categorical":
         values = np.concatenate([part.values for part in parts])
-        return replace(first, values=values, valid=valid)
+        single = all(part.single for part in parts)
+        return replace(first, values=values, valid=valid, exact=_joined(parts), single=single)
     index: dict[str, int] = {}
     codes = [_recoded(part, index) for part in parts]
     return replace(first, values=np.concatenate(codes), valid=valid, categories=tuple(index))
@@ -205,6 +212,59 @@ def _all_null(rows: int, column: SchemaColumn) -> Column:
     if column.kind == "categorical":
         return _column(column, np.full(rows, -1, dtype=np.int32), valid)
     return _column(column, np.full(rows, np.nan), valid)
+
+
+def _numeric(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
+    values = _numbers(array)
+    narrow = str(array.type) in _NARROW
+    if column.type in _NARROW and not narrow:
+        with np.errstate(over="ignore"):  # beyond float32 is infinite there as well
+            values = values.astype(_NARROW[column.type]).astype(np.float64)
+    found = _column(column, values, ~np.isnan(values))
+    form = whole.form_of(column.type)
+    exact = None if form is None or not whole.needed(form, values) else _exact(array, form)
+    return replace(found, exact=exact, single=narrow and column.type == "double")
+
+
+def _exact(array: pa.ChunkedArray, form: whole.Form) -> NDArray[np.int64] | None:
+    """Exact values, 0 for null; None of floats, and of decimals beyond 64 bits."""
+    if pa.types.is_integer(array.type) and not form.digits:
+        numbers = pc.fill_null(array, 0).to_numpy()
+        if pa.types.is_unsigned_integer(array.type):
+            return form.of_unsigned(numbers.astype(np.uint64))
+        return form.of_signed(numbers.astype(np.int64))
+    if pa.types.is_floating(array.type) or pa.types.is_duration(array.type):
+        return None
+    try:
+        unscaled = [_unscaled(chunk, form.digits) for chunk in array.chunks]
+    except pa.ArrowInvalid:
+        return None
+    numbers, beyond = np.concatenate([np.zeros((0, 2), np.int64), *unscaled]).T
+    fits = np.array_equal(beyond, numbers >> 63)  # the upper half repeats the sign
+    return form.of_signed(np.ascontiguousarray(numbers)) if fits else None
+
+
+def _unscaled(chunk: pa.Array, digits: int) -> NDArray[np.int64]:
+    """Decimals as multiples of their last digit: both halves of 128 bits, shape (rows, 2)."""
+    same = chunk.cast(pa.decimal128(38, digits), safe=False)
+    halves = np.frombuffer(same.buffers()[1], dtype="<i8").reshape(-1, 2)
+    halves = halves[same.offset : same.offset + len(same)]
+    return np.where(same.is_valid().to_numpy(zero_copy_only=False)[:, None], halves, 0)
+
+
+def _joined(parts: Sequence[Column]) -> NDArray[np.int64] | None:
+    """Exact values of all parts; parts of small numbers have none and are written now."""
+    form = whole.form_of(parts[0].type)
+    if form is None or all(part.exact is None for part in parts):
+        return None
+    written = [
+        form.written(part.values.astype(np.float64), part.valid)
+        if part.exact is None
+        else part.exact
+        for part in parts
+    ]
+    exact = [part for part in written if part is not None]
+    return np.concatenate(exact) if len(exact) == len(parts) else None
 
 
 def _numbers(array: pa.ChunkedArray) -> Floats:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, gammaincc, gammaln
 
 from shiftwatch.sample import Column
-from shiftwatch.twosample import contingency
+from shiftwatch.twosample import cells, contingency
 from shiftwatch.twosample.protocol import NotTested, Outcome, Prepared
+from shiftwatch.twosample.variation import total_variation
 from shiftwatch.values import Kind
 
 Counts = NDArray[np.int64]
@@ -28,7 +29,10 @@ _ASYMPTOTIC_FROM = 5.0
 _TIE_GUARD = 1e-9
 _LOOK_AFTER = 2000
 _SHOWN = 10
-_ERROR = 0.05
+
+SINGLE_FROM = 9
+"""Pooled categories from which the one that changed most has a say of its own: with fewer X2 sees
+it as well, and half the level would be wasted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,18 @@ class ChiSquare:
     simulations with 2 to 1000 categories the result is within a factor 4 of the truth down to
     2e-6.
 
-    Effect: TV = 1/2 sum |b/n - r/m|. Its 95 % interval rests on two facts. One row changes TV by
-    1/n or 1/m at most, so it stays within dev = sqrt(ln(2/.05)/2 (1/n + 1/m)) of its expectation
-    (McDiarmid 1989). Its expectation is at least the true TV (Jensen), and larger by at most
-    bias = 1/2 sqrt((K-1)(1/n + 1/m)) with K categories (Cauchy and Schwarz over the standard
-    errors). So: high = TV + dev, low = TV - dev - bias. Conservative; with buckets it is the
-    distance of the buckets' laws, a lower bound of that of the categories'.
+    X2 spreads its power over all categories, so it hardly sees one of many that changes alone.
+    Above :data:`SINGLE_FROM` pooled categories its p-value is therefore joined with that of the
+    single category that changed most (:mod:`shiftwatch.twosample.cells`), each at half the level:
+    p = 2 min(p of X2, p of the cell), valid under any dependence. The number of categories is that
+    of the pooled sample, so the choice favours nobody. Measured at level .001, n=500, m=5000, one
+    category tripled: of 50 equal ones found in 55 % of the batches instead of 25 %, of 50 Zipf
+    ones (the 11th) in 41 instead of 13 %. The price: of 200 Zipf(1.2) categories at n=100 the
+    false alarms are .029, .005 and .0002 at .05, .01 and .001, for X2 alone .049, .008 and .0007.
+
+    Effect: TV = 1/2 sum |b/n - r/m| with the 95 % interval of
+    :mod:`shiftwatch.twosample.variation`. With buckets it is the distance of the buckets' laws, a
+    lower bound of that of the categories'.
 
     Examples
     --------
@@ -110,16 +120,17 @@ class ChiSquare:
         if len(table.names) == 1:
             return NotTested("constant", table.names[0])
         statistic = table.statistic(table.current)
-        effect, low, high = table.total_variation()
+        evidence = self._evidence(table, statistic, rng)
+        distance = total_variation(table.reference, table.current)
         return Outcome(
             statistic=statistic,
-            p_value=self._p_value(table, statistic, rng),
-            effect=effect,
-            effect_low=low,
-            effect_high=high,
+            p_value=evidence.p_value,
+            effect=distance.value,
+            effect_low=distance.low,
+            effect_high=distance.high,
             rows_reference=table.m,
             rows_current=table.n,
-            explanation=table.explain(statistic),
+            explanation=table.explain(statistic) | evidence.told(table),
         )
 
     def _pool(self, prepared: Prepared, counted: contingency.Tally) -> _Table:
@@ -145,6 +156,13 @@ class ChiSquare:
         names = tuple(f"bucket {place}" for place in held)
         return _Table(names, reference[held], current[held], bucketed=True)
 
+    def _evidence(self, table: _Table, statistic: float, rng: np.random.Generator) -> _Evidence:
+        p_value = self._p_value(table, statistic, rng)
+        if len(table.names) < SINGLE_FROM:
+            return _Evidence(p_value, p_value, None)
+        cell = cells.smallest(table.pooled, table.current)
+        return _Evidence(min(1.0, 2 * min(p_value, cell.p_value)), p_value, cell)
+
     def _p_value(self, table: _Table, statistic: float, rng: np.random.Generator) -> float:
         if table.smallest_expected() >= _ASYMPTOTIC_FROM:
             tail = float(chdtrc(len(table.names) - 1, statistic))
@@ -165,6 +183,21 @@ class ChiSquare:
         if draws.exceedances:
             return draws.p_value
         return max(_P_FLOOR, min(draws.p_value, _tail(table, draws.statistics, statistic)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """P-values of X2, of the single category that changed most if it has a say, and of both."""
+
+    p_value: float
+    p_all: float
+    single: cells.Cell | None
+
+    def told(self, table: _Table) -> dict[str, Any]:
+        if self.single is None:
+            return {}
+        told = {"category": table.names[self.single.place], "p_value": self.single.p_value}
+        return {"p_value_all_cells": self.p_all, "single_cell": told}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,15 +237,6 @@ class _Table:
         squares: Floats = np.square(apart, out=apart) @ (1 / self.pooled)
         return squares * (total / n * (total / m))
 
-    def total_variation(self) -> tuple[float, float, float]:
-        m, n = self.m, self.n
-        distance = float(np.abs(self.current / n - self.reference / m).sum()) / 2
-        scale = 1 / n + 1 / m
-        deviation = math.sqrt(math.log(2 / _ERROR) / 2 * scale)
-        bias = math.sqrt((len(self.names) - 1) * scale) / 2
-        low, high = distance - deviation - bias, distance + deviation
-        return distance, max(0.0, low), min(1.0, high)
-
     def residuals(self) -> Floats:
         """Differences over their standard deviation under the null, by cell."""
         m, n, pooled = self.m, self.n, self.pooled
@@ -224,7 +248,7 @@ class _Table:
     def explain(self, statistic: float) -> dict[str, Any]:
         residuals = self.residuals()
         order = np.argsort(-np.abs(residuals), kind="stable")[:_SHOWN]
-        cells = [
+        shown = [
             {
                 "category": self.names[place],
                 "share_reference": int(self.reference[place]) / self.m,
@@ -235,7 +259,7 @@ class _Table:
         ]
         cramers_v = min(1.0, math.sqrt(statistic / (self.m + self.n)))
         return {
-            "cells": cells,
+            "cells": shown,
             "categories": len(self.names),
             "bucketed": self.bucketed,
             "cramers_v": cramers_v,

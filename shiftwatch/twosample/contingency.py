@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shiftwatch.sample import Column
-from shiftwatch.twosample.protocol import MIN_ROWS, NotTested
+from shiftwatch.twosample.protocol import MIN_ROWS, NotTested, Prepared
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -77,6 +77,21 @@ def hashes(categories: Sequence[str]) -> NDArray[np.uint64]:
     """
     digests = (int.from_bytes(blake2b(text.encode()).digest()[:8]) for text in categories)
     return np.fromiter(digests, dtype=np.uint64, count=len(categories))
+
+
+def hashed(counted: Tally) -> Prepared:
+    """Hashes of the categories, ascending, with their counts, and the rows as a fact."""
+    keys = hashes(counted.categories)
+    order = np.argsort(keys)
+    arrays = {"hashes": keys[order], "counts": counted.counts[order]}
+    return Prepared(arrays, {"rows": counted.rows})
+
+
+def find(keys: NDArray[np.uint64], categories: Sequence[str]) -> tuple[NDArray[np.bool_], Counts]:
+    """Which categories are among the ascending keys, and where; at least one key."""
+    wanted = hashes(categories)
+    place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1).astype(np.int64)
+    return keys[place] == wanted, place
 
 
 def bucketed(counted: Tally, buckets: int) -> Counts:

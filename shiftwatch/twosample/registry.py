@@ -14,6 +14,7 @@ from typing import TypeVar
 from shiftwatch.settings import TestsSettings
 from shiftwatch.twosample.chisquare import ChiSquare
 from shiftwatch.twosample.classifier import Classifier
+from shiftwatch.twosample.distinct import Distinct
 from shiftwatch.twosample.ks import Ks
 from shiftwatch.twosample.mmd import Mmd
 from shiftwatch.twosample.nulls import Nulls
@@ -25,6 +26,7 @@ COLUMN_TESTS: Mapping[str, type[ColumnTest]] = {
     "chi2": ChiSquare,
     "nulls": Nulls,
     "unseen": Unseen,
+    "distinct": Distinct,
 }
 """Tests of one column at a time, by the name used in configuration, metrics and reports."""
 

@@ -66,11 +66,7 @@ class Unseen:
         conservative, and takes billions of categories to be likely.
         """
         del rng  # counting is not random
-        counted = contingency.tally(reference)
-        keys = contingency.hashes(counted.categories)
-        order = np.argsort(keys)
-        arrays = {"hashes": keys[order], "counts": counted.counts[order]}
-        return Prepared(arrays, {"rows": counted.rows})
+        return contingency.hashed(contingency.tally(reference))
 
     def run(
         self, prepared: Prepared, current: Column, rng: np.random.Generator
@@ -82,7 +78,7 @@ class Unseen:
         unfit = contingency.unfit(m, n)
         if unfit is not None:
             return unfit
-        known, place = _find(np.asarray(prepared.arrays["hashes"]), counted.categories)
+        known, place = contingency.find(np.asarray(prepared.arrays["hashes"]), counted.categories)
         new = np.flatnonzero(~known)
         if new.size == 0:
             return NotTested("all_categories_known")
@@ -101,15 +97,6 @@ class Unseen:
             rows_current=n,
             explanation=_explain(counted, new, n * once / m),
         )
-
-
-def _find(
-    keys: NDArray[np.uint64], categories: tuple[str, ...]
-) -> tuple[NDArray[np.bool_], Counts]:
-    """Which categories are among the ascending keys, and where."""
-    wanted = contingency.hashes(categories)
-    place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1).astype(np.int64)
-    return keys[place] == wanted, place
 
 
 def _chernoff(pooled: Counts, n: int, rows: int) -> float:
