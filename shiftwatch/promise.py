@@ -144,6 +144,12 @@ def _season_line(facts: Mapping[str, Any]) -> str:
     return f"season: {', '.join(told) if told else 'none found'}"
 
 
+def _smallest_text(distance: float, deviations: float) -> str:
+    if distance > 0.95:
+        return "no change of a column but a complete one"
+    return f"a mean shifted by {deviations:.2f} standard deviations (KS {distance:.3f})"
+
+
 def _luck_text(factor: float) -> str:
     times = f"{max(1.0, factor):.1f} times"
     return f"for 95 % of references the rate of false alarms is below {times} the promise"
@@ -155,10 +161,14 @@ def _detectable_lines(facts: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     parts = []
     if "ks" in seen:
-        parts.append(f"{seen['mean_shift_sd']:.2f} standard deviations (KS {seen['ks']:.3f})")
+        parts.append(_smallest_text(seen["ks"], seen["mean_shift_sd"]))
     if "chi2" in seen:
-        parts.append(f"{seen['chi2']:.3f} of the rows in other categories")
+        parts.append(f"{100 * seen['chi2']:.0f} % of the rows in other categories")
+    rows, kappa = facts["batch_rows"], facts["batch_kappa"]
+    batch = f"a batch of {rows} rows"
+    if kappa > 1:
+        batch += f" (as good as {_effective(rows, kappa)} independent ones)"
     return (
-        f"a batch of {facts['batch_rows']} rows shows with probability .8: {', '.join(parts)}",
+        f"{batch} shows with probability .8: {', '.join(parts)}",
         f"luck of the reference: {_luck_text(facts['luck_factor'])}",
     )
