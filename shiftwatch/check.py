@@ -33,7 +33,7 @@ from shiftwatch.requests import (
 )
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts, parquet
-from shiftwatch.survey import survey, useful_rows
+from shiftwatch.survey import max_share, survey, useful_rows
 from shiftwatch.values import (
     Batch,
     ColumnProfile,
@@ -110,12 +110,24 @@ def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
             rng=generator(watched.context.seed, batch.id, "rows"),
             time_column=settings.columns.time,
         )
+    reading = replace(reading, findings=_sampled(reading, watched.reference.rows))
     if watched.model is None or reading.rows_total < settings.window.min_rows:
         return _Gathered(reading.sample, reading.findings, reading.rows_total)
     with stopwatch.stage("predict"):
         columns, findings = _predicted(watched.model, reading.sample, schema)
     sample = reading.sample.with_columns(columns)
     return _Gathered(sample, (*reading.findings, *findings), reading.rows_total)
+
+
+def _sampled(reading: parquet.Reading, reference_rows: int) -> tuple[Finding, ...]:
+    """The findings, with why a sample was taken where the size of the reference is the reason."""
+    if reading.sample.rows != useful_rows(reference_rows):
+        return reading.findings
+    reason = f"more than {max_share(reference_rows)} add no power"
+    return tuple(
+        replace(f, message=f"{f.message}: {reason}") if f.code == "subsampled" else f
+        for f in reading.findings
+    )
 
 
 def _doubted(gathered: _Gathered, fit: Fitted) -> _Gathered:

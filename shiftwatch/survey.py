@@ -42,6 +42,13 @@ def useful_rows(reference_rows: int) -> int:
     return max(_LEAST_USEFUL, _MOST_PER_REFERENCE * reference_rows)
 
 
+def max_share(reference_rows: int) -> str:
+    """What :func:`useful_rows` is, in words."""
+    if useful_rows(reference_rows) == _LEAST_USEFUL:
+        return f"{_LEAST_USEFUL} rows against {reference_rows} of the reference"
+    return f"{_MOST_PER_REFERENCE} times the reference's"
+
+
 def survey(watched: Watch, request: Survey) -> Surveyed:
     """Measure what the user wants to know before trusting the watch.
 
