@@ -218,7 +218,9 @@ def test_a_joint_test_of_a_dependent_stream_keeps_its_level_and_finds_a_large_sh
         sample = Sample(6600, tuple(numeric(f"x{i}", each) for i, each in enumerate(drawn)))
         reference = _measured(sample.take(np.arange(6000)), plan)
         batch = sample.take(np.arange(6000, 6600))
-        far = Sample(600, tuple(numeric(c.name, c.values + 2.0) for c in batch.columns))
+        far = Sample(
+            600, tuple(numeric(c.name, [float(v) + 2 for v in c.values]) for c in batch.columns)
+        )
         now = evaluate(reference, Current(batch, {}, "b"), plan, 0).results
         then = evaluate(reference, Current(far, {}, "b"), plan, 0).results
         quiet += min(result.p_value for result in now) <= 0.01
