@@ -253,3 +253,24 @@ def test_real_streams_are_found_to_depend_on_their_past(shared_data: Path, name:
     assert "batches that cover more time would help" in starved
     shuffled = sample.take(np.random.default_rng(0).permutation(sample.rows))
     assert not _measured(shuffled, plan).order["dependent"]
+
+
+def test_on_real_weeks_nearly_all_naive_p_values_are_small_and_few_widened_ones(
+    shared_data: Path,
+) -> None:
+    """Half-hourly electricity: 20 000 rows, and the 22 weeks after them."""
+    names = ("nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
+    table = pq.read_table(shared_data / "electricity_nsw/electricity.parquet", columns=list(names))
+    columns = [numeric(c, [float(v) for v in table.column(c).to_pylist()]) for c in names]
+    sample = Sample(table.num_rows, tuple(columns)).take(np.arange(17_500, table.num_rows))
+    plan = build(TestsSettings(ks=KsSettings()))
+    reference = _measured(sample.take(np.arange(20_000)), plan)
+
+    def small(known: Reference) -> float:
+        weeks = [sample.take(np.arange(336) + 20_000 + 336 * week) for week in range(22)]
+        checks = [evaluate(known, Current(week, {}, "w"), plan, 0).results for week in weeks]
+        tested = [result for results in checks for result in results if result.test == "ks"]
+        return float(np.mean([result.p_value <= 0.05 for result in tested]))
+
+    assert small(replace(reference, inflations={})) > 0.9
+    assert small(reference) < 0.1

@@ -21,7 +21,13 @@ from shiftwatch.evaluate import Current, evaluate
 from shiftwatch.promise import luck_factor
 from shiftwatch.reference import Reference, prepare
 from shiftwatch.sample import Column, Sample, categorical, numeric
-from shiftwatch.settings import ChiSquareSettings, KsSettings, TestsSettings
+from shiftwatch.settings import (
+    ChiSquareSettings,
+    ClassifierSettings,
+    KsSettings,
+    MmdSettings,
+    TestsSettings,
+)
 from shiftwatch.twosample.registry import Plan, build
 from shiftwatch.values import SchemaColumn
 
@@ -30,6 +36,15 @@ Floats = NDArray[np.float64]
 REFERENCE, BATCH = 20_000, 500
 LEVELS = (0.05, 0.001)
 PLAN = build(TestsSettings(ks=KsSettings(), chi2=ChiSquareSettings(), nulls=None, unseen=None))
+JOINT_REFERENCE = 6000
+JOINT_PLAN = build(
+    TestsSettings(
+        mmd=MmdSettings(permutations=199, features=64, max_rows=2000),
+        c2st=ClassifierSettings(permutations=199, max_rows=2000),
+        nulls=None,
+        unseen=None,
+    )
+)
 EDGES = (-0.8, 0.0, 1.2)
 _BURN_IN = 200
 _DAY = 86_400.0
@@ -74,6 +89,16 @@ def stream(rho: float, shift: float, number: int) -> Figures:
     known = sample.take(np.arange(REFERENCE))
     reference = _prepared(known, Order(), PLAN)
     return _figures(reference, sample.take(np.arange(REFERENCE, drawn.size)), PLAN)
+
+
+def joint_stream(rho: float, number: int) -> Figures:
+    """The joint tests on four independent AR(1) streams."""
+    rng = np.random.default_rng([number, round(1000 * rho), 3])
+    rows = JOINT_REFERENCE + BATCH
+    sample = Sample(rows, tuple(numeric(f"x{i}", ar1(rho, rows, rng)) for i in range(4)))
+    known = sample.take(np.arange(JOINT_REFERENCE))
+    reference = _prepared(known, Order(), JOINT_PLAN)
+    return _figures(reference, sample.take(np.arange(JOINT_REFERENCE, rows)), JOINT_PLAN)
 
 
 def season_stream(number: int) -> Figures:
@@ -170,6 +195,15 @@ CASES: tuple[Case, ...] = (
         partial(_levels_kept, 0.07, 0.002, ("ks",)),
         2000,
         60,
+    ),
+    Case(
+        "joint tests on AR(1) .9",
+        "as if rows were independent: always",
+        "<= .07; <= .002",
+        partial(joint_stream, 0.9),
+        partial(_levels_kept, 0.07, 0.002, ("mmd", "c2st")),
+        300,
+        0,
     ),
     Case(
         "independent rows",
