@@ -38,6 +38,10 @@ _SILENT = frozenset({"all_categories_known", "no_nulls", "constant"})
 """Skips of a window in which nothing differs."""
 
 _SINGLE_TESTS = frozenset({"nulls", "unseen"})
+_UNORDERED = (
+    ". Rows are taken in the order of the file: name `columns.time` if there are event times, and "
+    "shuffle a reference whose order means nothing"
+)
 _MOST_JOINT = 16
 _LONGEST_JOINT = 5000
 _LIGHTER: Mapping[str, int] = {"permutations": 199, "max_draws": 999}
@@ -264,6 +268,7 @@ def _starved(reference: Reference, rows: int) -> Iterator[str]:
             f"{_few_rows(least)} in column {target!r}"
             + (f", and fewer than {EFFECTIVE_ROWS} in {count - 1} more" if count > 1 else "")
             + "; batches that cover more time would help"
+            + ("" if reference.order["ordered"] else _UNORDERED)
         )
 
 

@@ -8,7 +8,7 @@ Never: reads a clock; imports more than plain mathematics, so that every process
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -73,6 +73,27 @@ def span_text(seconds: float) -> str:
 
 def _rounded(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}".replace(",", " ")
+
+
+def pace_seconds(every: float | None, windows: Sequence[float | None]) -> float | None:
+    """Seconds between two batches if one comes as soon as it can; None where that is not known.
+
+    Parameters
+    ----------
+    every
+        Seconds between two looks; None where they follow a cron expression.
+    windows
+        For each model the seconds of its time windows; None where batches are not cut by time.
+
+    Examples
+    --------
+    >>> pace_seconds(300.0, [3600.0]), pace_seconds(300.0, [None]), pace_seconds(300.0, [60.0, None])
+    (3600.0, 300.0, 300.0)
+    >>> pace_seconds(300.0, [3600.0, None]) is None  # models differ
+    True
+    """
+    paces = {max(window, every or 0.0) if window is not None else every for window in windows}
+    return paces.pop() if len(paces) == 1 else None
 
 
 def promise_text(per_checks: int, seconds_per_check: float | None) -> str:

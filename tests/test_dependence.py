@@ -156,6 +156,7 @@ def test_doubts_are_named(known: Reference) -> None:
     assert "the reference (20000 rows) is shorter than 10 batches (2100 rows each)" in short
     (starved,) = doubts(known, 50, MODEL, None)
     assert "50 of them say as much as" in starved
+    assert "shuffle a reference whose order means nothing" in starved
     assert "'moved'" in starved or "'codes'" in starved or "'holes'" in starved
     assert doubts(replace(known, order={}), 5, MODEL, None) == (), "an older measurement"
 
