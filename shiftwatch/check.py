@@ -34,7 +34,7 @@ from shiftwatch.requests import (
 )
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts, parquet
-from shiftwatch.survey import survey, useful_rows
+from shiftwatch.survey import max_share, survey, useful_rows
 from shiftwatch.values import (
     Batch,
     ColumnProfile,
@@ -113,6 +113,7 @@ def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
             rng=generator(watched.context.seed, batch.id, "rows"),
             time_column=settings.columns.time,
         )
+    reading = replace(reading, findings=_sampled(reading, watched.reference.rows))
     if watched.model is None or reading.rows_total < settings.window.min_rows:
         sample = derive.with_derived(reading.sample, watched.reference.schema)
         return _Gathered(sample, reading.findings, reading.rows_total)
@@ -120,6 +121,17 @@ def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
         columns, findings = _predicted(watched.model, reading.sample, schema)
     sample = derive.with_derived(reading.sample.with_columns(columns), watched.reference.schema)
     return _Gathered(sample, (*reading.findings, *findings), reading.rows_total)
+
+
+def _sampled(reading: parquet.Reading, reference_rows: int) -> tuple[Finding, ...]:
+    """The findings, with why a sample was taken where the size of the reference is the reason."""
+    if reading.sample.rows != useful_rows(reference_rows):
+        return reading.findings
+    reason = f"more than {max_share(reference_rows)} add no power"
+    return tuple(
+        replace(f, message=f"{f.message}: {reason}") if f.code == "subsampled" else f
+        for f in reading.findings
+    )
 
 
 def _doubted(gathered: _Gathered, fit: Fitted) -> _Gathered:

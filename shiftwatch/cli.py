@@ -142,9 +142,9 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
 
 @app.command()
 def check(config: ConfigPath) -> None:
-    """Validate a configuration: syntax, schema, files, model and reference, in this order."""
+    """Validate a configuration and its files, and say what the reference can promise and show."""
     from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.promise import promise_text, survey_lines  # noqa: PLC0415
+    from shiftwatch.promise import pace_seconds, promise_text, survey_lines  # noqa: PLC0415
     from shiftwatch.requests import Context  # noqa: PLC0415
     from shiftwatch.schedule import check_schedule  # noqa: PLC0415
 
@@ -170,7 +170,9 @@ def check(config: ConfigPath) -> None:
                 typer.echo(f"  {line}")
     if not good:
         raise typer.Exit(BAD_CONFIG)
-    promised = promise_text(settings.alarms.per_checks, settings.schedule.every_seconds)
+    cuts = [getattr(model.window.by, "seconds", None) for model in settings.models]
+    pace = pace_seconds(settings.schedule.every_seconds, cuts)
+    promised = promise_text(settings.alarms.per_checks, pace)
     typer.echo(f"{config}: good; for each model {promised}")
 
 

@@ -38,6 +38,10 @@ _SILENT = frozenset({"all_categories_known", "no_nulls", "constant"})
 """Skips of a window in which nothing differs."""
 
 _SINGLE_TESTS = frozenset({"nulls", "unseen"})
+_UNORDERED = (
+    ". Rows are taken in the order of the file: name `columns.time` if there are event times, and "
+    "shuffle a reference whose order means nothing"
+)
 _MOST_JOINT = 16
 _LONGEST_JOINT = 5000
 _LIGHTER: Mapping[str, int] = {"permutations": 199, "max_draws": 999}
@@ -85,17 +89,17 @@ def measure(reference: Reference, sample: Sample, order: Order, plan: Plan, seed
     against the reference (joint tests: 16), and each target gets its own inflation; columns that
     look independent at 5 % are left alone. Dependence that shows in no single column is not found.
     """
-    columns = [sample.column(name) for name in _names(reference)]
+    names = _names(reference)
     judged = bool(windows.lengths(sample.rows, order.cycles))
-    suspicion = windows.alike(columns, order.cycles) if judged else {}
-    p_value = min(1.0, len(suspicion) * min(suspicion.values(), default=1.0))
+    suspicion = _suspicion(sample, names, order) if judged else {}
+    p_value = min(1.0, len(suspicion) * min(suspicion.values())) if suspicion else 1.0
     found = {
         "rows": sample.rows,
         "ordered": order.times is not None,
         "judged": judged,
         "dependent": p_value <= GLOBAL_LEVEL,
         "p_value": p_value,
-        "season": _seasons(sample, _names(reference), order.times),
+        "season": _seasons(sample, names, order.times),
         "cycles": _cycles(order.times),
     }
     inflations: Mapping[str, Sequence[Inflation]] = {}
@@ -113,16 +117,23 @@ def _names(reference: Reference) -> list[str]:
     ]
 
 
+def _suspicion(sample: Sample, names: Sequence[str], order: Order) -> dict[str, float]:
+    looked_at = windows.chunks(sample.rows)
+    cycles = None if order.cycles is None else order.cycles[looked_at]
+    return windows.alike([sample.column(name).take(looked_at) for name in names], cycles)
+
+
 def _seasons(sample: Sample, names: Sequence[str], times: Floats | None) -> dict[str, Any]:
     """By period the column that follows it most, and how much of its variance that explains."""
     told: dict[str, Any] = {}
     if times is None:
         return told
+    looked_at = windows.spread(sample.rows)
     for period in season.SECONDS:
         shares = [
-            (season.found(period, numbers, times), name)
+            (season.found(period, numbers, times[looked_at]), name)
             for name in names
-            for numbers in windows.scores(sample.column(name))
+            for numbers in windows.scores(sample.column(name).take(looked_at))
         ]
         share, name = max(shares, default=(0.0, ""))
         if share > 0:
@@ -238,7 +249,7 @@ def doubts(
         )
     told += _starved(reference, rows)
     if settings.season is None:
-        told += _unused_seasons(found["season"], span)
+        told += _unused_season(found, span)
     return tuple(told)
 
 
@@ -253,18 +264,30 @@ def _starved(reference: Reference, rows: int) -> Iterator[str]:
         least, target = min(few)
         count = len({name for _, name in few})
         yield (
-            f"rows depend on each other so much that {rows} of them say as much as {least:.0f} "
-            f"independent ones in column {target!r}"
+            f"rows depend on each other so much that {rows} of them say as much as "
+            f"{_few_rows(least)} in column {target!r}"
             + (f", and fewer than {EFFECTIVE_ROWS} in {count - 1} more" if count > 1 else "")
             + "; batches that cover more time would help"
+            + ("" if reference.order["ordered"] else _UNORDERED)
         )
 
 
-def _unused_seasons(found: Mapping[str, Any], span: float | None) -> Iterator[str]:
-    for period, seconds in season.SECONDS.items():
-        if period in found and (span is None or span < 0.75 * seconds):
-            share, column = found[period]["share"], found[period]["column"]
+def _few_rows(number: float) -> str:
+    return f"{number:.0f} independent ones" if round(number) > 1 else "a single independent one"
+
+
+def _unused_season(found: Mapping[str, Any], span: float | None) -> Iterator[str]:
+    """The longest season that a batch covers a part of and the reference has often enough."""
+    for period in sorted(season.SECONDS, key=season.SECONDS.__getitem__, reverse=True):
+        known = found["season"].get(period)
+        often = known is not None and max(found["cycles"][period]) >= season.CYCLES
+        if (
+            known is not None
+            and often
+            and (span is None or span < season.MOST * season.SECONDS[period])
+        ):
             yield (
-                f"column {column!r} follows the {period} ({100 * share:.0f} % of its variance) "
-                f"and `season` is null; write `season: {period}`"
+                f"column {known['column']!r} follows the {period} ({100 * known['share']:.0f} % of "
+                f"its variance) and `season` is null; write `season: {period}`"
             )
+            return

@@ -8,7 +8,7 @@ Never: reads a clock; imports more than plain mathematics, so that every process
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -73,6 +73,27 @@ def span_text(seconds: float) -> str:
 
 def _rounded(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}".replace(",", " ")
+
+
+def pace_seconds(every: float | None, windows: Sequence[float | None]) -> float | None:
+    """Seconds between two batches if one comes as soon as it can; None where that is not known.
+
+    Parameters
+    ----------
+    every
+        Seconds between two looks; None where they follow a cron expression.
+    windows
+        For each model the seconds of its time windows; None where batches are not cut by time.
+
+    Examples
+    --------
+    >>> pace_seconds(300.0, [3600.0]), pace_seconds(300.0, [None]), pace_seconds(300.0, [60.0, None])
+    (3600.0, 300.0, 300.0)
+    >>> pace_seconds(300.0, [3600.0, None]) is None  # models differ
+    True
+    """
+    paces = {max(window, every or 0.0) if window is not None else every for window in windows}
+    return paces.pop() if len(paces) == 1 else None
 
 
 def promise_text(per_checks: int, seconds_per_check: float | None) -> str:
@@ -144,6 +165,12 @@ def _season_line(facts: Mapping[str, Any]) -> str:
     return f"season: {', '.join(told) if told else 'none found'}"
 
 
+def _smallest_text(distance: float, deviations: float) -> str:
+    if distance > 0.95:
+        return "no change of a column but a complete one"
+    return f"a mean shifted by {deviations:.2f} standard deviations (KS {distance:.3f})"
+
+
 def _luck_text(factor: float) -> str:
     times = f"{max(1.0, factor):.1f} times"
     return f"for 95 % of references the rate of false alarms is below {times} the promise"
@@ -155,10 +182,14 @@ def _detectable_lines(facts: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     parts = []
     if "ks" in seen:
-        parts.append(f"{seen['mean_shift_sd']:.2f} standard deviations (KS {seen['ks']:.3f})")
+        parts.append(_smallest_text(seen["ks"], seen["mean_shift_sd"]))
     if "chi2" in seen:
-        parts.append(f"{seen['chi2']:.3f} of the rows in other categories")
+        parts.append(f"{100 * seen['chi2']:.0f} % of the rows in other categories")
+    rows, kappa = facts["batch_rows"], facts["batch_kappa"]
+    batch = f"a batch of {rows} rows"
+    if kappa > 1:
+        batch += f" (as good as {_effective(rows, kappa)} independent ones)"
     return (
-        f"a batch of {facts['batch_rows']} rows shows with probability .8: {', '.join(parts)}",
+        f"{batch} shows with probability .8: {', '.join(parts)}",
         f"luck of the reference: {_luck_text(facts['luck_factor'])}",
     )

@@ -26,7 +26,9 @@ BUCKET = 3600.0
 CYCLES = 10
 """Days or weeks a phase must have been seen in before it can be compared with."""
 
-_MOST = 0.75
+MOST = 0.75
+"""Share of the period from which on a batch covers all of it."""
+
 _SLACK = 0.1
 _MONDAY = 4 * 86400.0  # 1970-01-05, so that a week begins with Monday
 _SEEN_PARTS: Mapping[Season, int] = {"day": 6, "week": 7}
@@ -99,7 +101,7 @@ def arc(season: Season, start: float, end: float) -> Arc | None:
     >>> arc("day", 0.0, 20 * 3600.0) is None
     True
     """
-    if end - start >= _MOST * SECONDS[season]:
+    if end - start >= MOST * SECONDS[season]:
         return None
     first = math.floor((start - _MONDAY) / BUCKET + _SLACK)
     last = max(first + 1, math.ceil((end - _MONDAY) / BUCKET - _SLACK))

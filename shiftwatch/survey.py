@@ -42,6 +42,13 @@ def useful_rows(reference_rows: int) -> int:
     return max(_LEAST_USEFUL, _MOST_PER_REFERENCE * reference_rows)
 
 
+def max_share(reference_rows: int) -> str:
+    """What :func:`useful_rows` is, in words."""
+    if useful_rows(reference_rows) == _LEAST_USEFUL:
+        return f"{_LEAST_USEFUL} rows against {reference_rows} of the reference"
+    return f"{_MOST_PER_REFERENCE} times the reference's"
+
+
 def survey(watched: Watch, request: Survey) -> Surveyed:
     """Measure what the user wants to know before trusting the watch.
 
@@ -65,7 +72,7 @@ def survey(watched: Watch, request: Survey) -> Surveyed:
     level = policy.level().check
     facts = {
         **reference.order,
-        **_extremes(reference, rows),
+        **_extremes(reference),
         **_outlook(reference, rows, level),
         "timed": watched.context.model.columns.time is not None,
         "season": watched.reference.order["season"],
@@ -115,8 +122,9 @@ def _targets(reference: Reference) -> list[tuple[Scope, str, str]]:
     return [(known[scope], test, target) for test, scope, target in keys if test != "profile"]
 
 
-def _extremes(reference: Reference, rows: int) -> dict[str, Any]:
-    kappas = _kappas(reference, rows)
+def _extremes(reference: Reference) -> dict[str, Any]:
+    """The columns that depend most and usually on their past, over all of the reference."""
+    kappas = _kappas(reference, reference.rows)
     worst = max(kappas, key=lambda name: kappas[name], default="")
     return {
         "worst": {"target": worst, "kappa": kappas.get(worst, 1.0)},
@@ -129,7 +137,7 @@ def _outlook(reference: Reference, rows: int, level: float) -> dict[str, Any]:
     targets = _targets(reference)
     families = Counter((test, scope) for scope, test, _ in targets)
     seen: dict[str, Any] = {}
-    factor = 1.0
+    factor = kappa = 1.0
     for test in ("chi2", "ks"):
         own = [(scope, target) for scope, name, target in targets if name == test]
         if own:
@@ -142,7 +150,8 @@ def _outlook(reference: Reference, rows: int, level: float) -> dict[str, Any]:
             }
             seen |= power.smallest(test, used)
             factor = power.luck(used)
-    return {"detectable": seen, "luck_factor": factor}
+            kappa = used["kappa"]
+    return {"detectable": seen, "luck_factor": factor, "batch_kappa": kappa}
 
 
 def _categories(reference: Reference, test: str, scope: Scope, target: str) -> int:

@@ -31,6 +31,8 @@ LONGEST = 50_000
 _STEPS = (100, 500, 2500, 12_500)
 _ROWS_READ = 300_000
 _BLOCKS = (20, 200, 2000)
+_LOOKED_AT = 100_000
+_CHUNK = 2000
 _SHARES = 8
 _RAREST = 0.05
 
@@ -105,6 +107,19 @@ def _cut(first: int, last: int, length: int, *, whole: bool) -> Iterator[tuple[i
         yield int(first) + place * length, int(first) + (place + 1) * length
 
 
+def chunks(rows: int) -> NDArray[np.int64]:
+    """Rows to look at for likeness: all, or of more than 100 000 evenly spread runs of 2000."""
+    if rows <= _LOOKED_AT:
+        return np.arange(rows)
+    starts = np.linspace(0, rows - _CHUNK, _LOOKED_AT // _CHUNK).astype(np.int64)
+    return np.asarray((starts[:, None] + np.arange(_CHUNK)).ravel())
+
+
+def spread(rows: int) -> NDArray[np.int64]:
+    """Rows to look at for seasons: all, or of more than 100 000 every second, third, ..."""
+    return np.arange(0, rows, max(1, -(-rows // _LOOKED_AT)))
+
+
 def scores(column: Column) -> list[Floats]:
     """Numbers in which dependence would show, each of mean 0; rows with a null have 0.
 
@@ -177,7 +192,7 @@ def _alike(column: Column, cycles: Cycles | None) -> float:
         for where in places
         if len(where) >= FEWEST
     ]
-    return min(1.0, len(found) * min(found, default=1.0))
+    return min(1.0, len(found) * min(found)) if found else 1.0
 
 
 def _block_p(numbers: Floats, places: NDArray[np.int64]) -> float:

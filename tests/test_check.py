@@ -431,3 +431,43 @@ def test_prepare_tells_the_metrics_what_is_watched(context: Context) -> None:
     assert info.model is not None
     assert info.model.sha256 == hashlib.sha256(Path(MODEL_PATH).read_bytes()).hexdigest()
     assert facts_of(Path(context.model.reference)).sha256 == info.reference.sha256
+
+
+# Size, dependence and what could have been shown -------------------------------------------------
+
+
+def test_a_batch_much_larger_than_the_reference_is_sampled_and_says_so(
+    context: Context, tmp_path: Path
+) -> None:
+    few = demo_context(tmp_path, rows=300)
+    run = _run(few, tmp_path, _rows(3000))
+    told = [f.message for f in run.findings if f.code == "subsampled"]
+    assert told == ["tested 1200 of 3000 rows: more than 4 times the reference's add no power"]
+    assert max(r.rows_current for r in run.results) == 1200
+    assert run.batch.rows == 3000
+    whole = _run(context, tmp_path, _rows(2400))
+    assert not any(f.code == "subsampled" for f in whole.findings)
+
+
+def test_a_small_reference_still_finds_a_large_shift_in_a_batch_of_its_size(
+    tmp_path: Path,
+) -> None:
+    few = demo_context(tmp_path, rows=300)
+    assert _run(few, tmp_path, _rows(300)).verdict == "no_shift"
+    shifted = _run(few, tmp_path, _rows(300, shift=1.0))
+    assert shifted.verdict == "shift"
+    assert shifted.alarm
+
+
+def test_the_report_carries_what_the_check_could_have_shown(
+    context: Context, tmp_path: Path
+) -> None:
+    run = _run(context, tmp_path, _rows())
+    detectable = run.explanation["detectable"]
+    assert 0 < detectable["ks"] < 0.3
+    assert 0 < detectable["mean_shift_sd"] < 0.8
+    assert 0 < detectable["chi2"] < 0.3
+    used = detectable["used"]["ks"]
+    assert (used["n"], used["m"], used["kappa"]) == (ROWS, 600, 1.0)
+    assert used["level"] < 0.001
+    assert run.explanation["luck_factor"] > 1
