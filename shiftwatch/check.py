@@ -7,21 +7,32 @@ Never: writes to the store; reads a clock other than for its own cost.
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shiftwatch import __version__, decide
+from shiftwatch import decide
 from shiftwatch.cost import Stopwatch
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
 from shiftwatch.model import OnnxModel
+from shiftwatch.provenance import provenance
 from shiftwatch.reference import Reference, generator
-from shiftwatch.requests import Check, Checked, Inspect, Prepare, PreparedInfo, Request
+from shiftwatch.requests import (
+    Check,
+    Checked,
+    Digest,
+    Digests,
+    Inspect,
+    Keep,
+    Kept,
+    Prepare,
+    PreparedInfo,
+    Request,
+)
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts, parquet
+from shiftwatch.source.keeping import keep
 from shiftwatch.values import (
     Batch,
     ColumnProfile,
@@ -33,13 +44,19 @@ from shiftwatch.values import (
     TwoSampleResult,
     Verdict,
 )
-from shiftwatch.watch import Watch, predict, versions, watch
+from shiftwatch.watch import Watch, digests, predict, versions, watch
+
+Answer = tuple[FileFacts, ...] | PreparedInfo | Checked | Digests | Kept
 
 
-def answer(request: Request) -> tuple[FileFacts, ...] | PreparedInfo | Checked:
+def answer(request: Request) -> Answer:
     """Do what the daemon asked."""
     if isinstance(request, Inspect):
         return tuple(parquet.inspect(listed, request.time_column) for listed in request.files)
+    if isinstance(request, Digest):
+        return digests(request)
+    if isinstance(request, Keep):
+        return keep(request.context.model, request.batches, request.folder)
     if isinstance(request, Prepare):
         return watch(request.context).info()
     return check(watch(request.context), request)
@@ -71,7 +88,7 @@ def check(watched: Watch, request: Check) -> Checked:
         return _concluded(watched, request, state, judgement, stopwatch)
     with stopwatch.stage("test"):
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
-        evaluation = evaluate(watched.reference, current, watched.plan, watched.context.seed)
+        evaluation = evaluate(watched.reference, current, watched.plan, watched.root)
     judgement = _Judgement.of(evaluation, gathered)
     return _concluded(watched, request, state, judgement, stopwatch)
 
@@ -182,6 +199,9 @@ def _concluded(
 ) -> Checked:
     policy = decide.Policy.of(watched.context.alarms, watched.context.model.tolerance)
     findings = judgement.findings
+    if watched.ended:
+        text = "the configured reference has changed since another one was accepted, and is used"
+        findings = (*findings, Finding("acceptance_ended", "", text, "note"))
     if state.basis not in (None, watched.basis):
         text = "the reference or the model is another one than before: the alarms start anew"
         findings = (*findings, Finding("new_basis", "", text, "note"))
@@ -206,7 +226,7 @@ def _concluded(
         findings=findings,
         columns=judgement.columns,
         explanation=_explanation(judgement),
-        provenance=_provenance(watched, request.batch),
+        provenance=_provenance(watched, request),
         cost=stopwatch.cost(),
     )
     return Checked(run, replace(after, basis=watched.basis).to_json())
@@ -248,20 +268,9 @@ def _explanation(judgement: _Judgement) -> dict[str, Any]:
     }
 
 
-def _batch_sha256(batch: Batch) -> str:
-    """Hash of the file; of several files, the hash over their hashes in order."""
-    hashes = [piece.sha256 for piece in batch.pieces]
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
-def _provenance(watched: Watch, batch: Batch) -> dict[str, Any]:
-    return {
-        "shiftwatch": __version__,
-        "python": platform.python_version(),
+def _provenance(watched: Watch, request: Check) -> dict[str, Any]:
+    return provenance(watched.context, request.batch, request.state) | {
         "libraries": versions(),
-        "config_sha256": watched.context.config_sha256,
         "model_sha256": watched.model.sha256 if watched.model is not None else None,
         "reference_sha256": watched.reference_sha256,
-        "batch_sha256": _batch_sha256(batch),
-        "seed": watched.context.seed,
     }

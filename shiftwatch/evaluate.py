@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shiftwatch.profile import profile
-from shiftwatch.reference import JOINT, Reference, generator, scope_of, testable
+from shiftwatch.reference import JOINT, Reference, Root, drawer, generator, scope_of, testable
 from shiftwatch.sample import Column, Sample
 from shiftwatch.twosample.protocol import ColumnTest, JointTest, NotTested, Outcome
 from shiftwatch.twosample.registry import Plan
@@ -44,7 +44,7 @@ class Evaluation:
     columns: tuple[ColumnProfile, ...]
 
 
-def evaluate(reference: Reference, current: Current, plan: Plan, seed: int) -> Evaluation:
+def evaluate(reference: Reference, current: Current, plan: Plan, seed: Root) -> Evaluation:
     """Run the configured tests of both scopes.
 
     Parameters
@@ -56,7 +56,7 @@ def evaluate(reference: Reference, current: Current, plan: Plan, seed: int) -> E
     plan
         The configured tests.
     seed
-        Root seed; a test on a target draws from the address (batch, test, scope, target).
+        Root; a test on a target draws from (batch, test with its parameters, scope, target).
     """
     entries = list(_run_all(reference, current, plan, seed))
     profiles = (
@@ -76,7 +76,7 @@ def _present(current: Current, name: str) -> Column | None:
 
 
 def _run_all(
-    reference: Reference, current: Current, plan: Plan, seed: int
+    reference: Reference, current: Current, plan: Plan, seed: Root
 ) -> Iterator[TwoSampleResult | Skipped]:
     yield from _unsuitable(reference.schema)
     for scope in TESTED_SCOPES:
@@ -100,26 +100,26 @@ def _unsuitable(schema: Sequence[SchemaColumn]) -> Iterator[Skipped]:
 
 
 def _column(
-    reference: Reference, current: Current, test: ColumnTest, column: SchemaColumn, seed: int
+    reference: Reference, current: Current, test: ColumnTest, column: SchemaColumn, seed: Root
 ) -> TwoSampleResult | Skipped:
     scope = scope_of(column)
     if column.name in current.absent:
         return Skipped(test.name, column.name, scope, current.absent[column.name])
-    rng = generator(seed, current.batch_id, test.name, scope, column.name)
+    rng = generator(seed, current.batch_id, drawer(test), scope, column.name)
     prepared = reference.prepared(test.name, scope, column.name)
     own = current.sample.column(column.name)
     return _placed(test.name, column.name, scope, lambda: test.run(prepared, own, rng))
 
 
 def _joint(
-    reference: Reference, current: Current, test: JointTest, scope: Scope, seed: int
+    reference: Reference, current: Current, test: JointTest, scope: Scope, seed: Root
 ) -> TwoSampleResult | Skipped:
     names = [column.name for column in testable(reference.schema, scope)]
     gone = [name for name in names if name in current.absent]
     if gone:
         return Skipped(test.name, JOINT, scope, current.absent[gone[0]], ", ".join(gone))
     sample = Sample(current.sample.rows, tuple(current.sample.column(name) for name in names))
-    rng = generator(seed, current.batch_id, test.name, scope)
+    rng = generator(seed, current.batch_id, drawer(test), scope)
     prepared = reference.prepared(test.name, scope, JOINT)
     return _placed(test.name, JOINT, scope, lambda: test.run(prepared, sample, rng))
 
