@@ -5,12 +5,14 @@ Out:   every difference by name, and how closely what agrees does.
 Never: computes a statistic; rounds before it compares.
 
 Three classes. Statistics of ranks and counts, with their effects and p-values, are equal bit for
-bit. Those that are sums of many floating-point numbers (mmd, c2st) may differ by 1e-5 of
-themselves, since the order of a sum and the rounding of a function depend on the processor and the
-version of a library; their p-values are counts of permutations and are equal, unless the test says
-how many permutations tie with what was observed (``p_value_band`` in its explanation) and the
-p-value lies within. The decision is compared in what the batch alone determines; all of it, where
-the state before the batch is known.
+bit (p-values are told with nine digits, see ``evaluate.settled``). Those that are sums of many
+floating-point numbers (mmd, c2st) may differ by 1e-5 of themselves, since the order of a sum and
+the rounding of a function depend on the processor and the version of a library. Their p-values are
+counts of permutations and are equal; below the resolution of the permutations they are tails, equal
+in their logarithm to 1e-4. Where a test says which p-values ties in rounding could lead to
+(``p_value_band`` in its explanation), one within that band is told and is no difference. The
+decision is compared in what the batch alone determines; all of it, where the state before the batch
+is known.
 """
 
 from __future__ import annotations
@@ -29,14 +31,33 @@ EXACT_TESTS = frozenset({"ks", "chi2", "nulls", "unseen"})
 RELATIVE = 1e-5
 """Largest difference of a floating-point statistic, relative to the larger of the two."""
 
-ABSOLUTE = 1e-9
-"""Numbers this close are equal where they explain a floating-point statistic: a share may be 0."""
+ABSOLUTE = 1e-5
+"""The same for effects and shares, which are at most 1 and may be 0: two rows of a thousand that
+change places in a ranking change an AUC by this much at most."""
+
+EVIDENCE = 1e-4
+"""Largest difference of the logarithm of a p-value that is no count: below the resolution of the
+permutations it is a tail, and one of 1e-50 changes by a hundred times as much of itself as the
+statistic does. One permutation in 999 more or less is ten times this."""
+
+SHARE = 2e-4
+"""Largest difference of a share in an explanation, which is told with four digits."""
+
+CANCELLED = 1e-7
+"""And for a statistic that is a small difference of numbers near 1 with seven digits each, as the
+squared distance of two nearly equal samples."""
 
 BAND = "p_value_band"
 """Key of an explanation: the lowest and highest p-value that ties in rounding could lead to."""
 
-OF_THE_CHECK = ("p_value", "level", "columns")
-"""Fields of a decision that the batch alone determines, as does its evidence of the check."""
+OF_THE_CHECK = ("p_value", "columns")
+"""Fields of a decision that the batch alone determines, as it does its level and the evidence of the
+check."""
+
+_ABSOLUTE_BY_FIELD = {"statistic": CANCELLED, "explanation": SHARE}
+
+_OF_THE_BATCH = ("columns", "appeared", "vanished")
+"""Parts of the explanation of a run that rest on nothing before it."""
 
 FROM_THE_PAST = frozenset({"new_basis", "acceptance_ended"})
 """Findings about what was before the batch."""
@@ -110,6 +131,7 @@ def compare(stored: Run, again: Run, *, memory: bool) -> Comparison:
     parts += _by_name("skip", stored.skipped, again.skipped, ("test", "target", "scope"), 0.0)
     parts += _findings(stored.findings, again.findings, memory=memory)
     parts += _by_name("profile", stored.columns, again.columns, ("name",), RELATIVE)
+    parts += _explanations(stored, again, memory=memory)
     parts += _decisions(stored, again, memory=memory, loose=numbers.agreement.in_band > 0)
     return Comparison(tuple(parts), numbers.agreement)
 
@@ -140,22 +162,34 @@ def _exact(name: str, before: TwoSampleResult, now: TwoSampleResult) -> Comparis
 
 def _close(name: str, before: TwoSampleResult, now: TwoSampleResult) -> Comparison:
     banded = _in_band(before, now)
+    found: list[Difference] = []
+    if not banded and not _near_p(before.p_value, now.p_value):
+        found.append(Difference(f"{name}: p_value", before.p_value, now.p_value))
     # What the band rests on is a count of near ties, which may differ as the p-value may.
-    ours = ("p_value", "explanation")
-    plain = [{k: v for k, v in asdict(each).items() if k not in ours} for each in (before, now)]
-    told = [{k: v for k, v in each.explanation.items() if k != BAND} for each in (before, now)]
-    found = [*_unequal(name, plain[0], plain[1], RELATIVE)]
-    if not banded:
-        found += _unequal(f"{name}: p_value", before.p_value, now.p_value, RELATIVE)
-    found += _unequal(f"{name}: explanation", told[0], told[1], RELATIVE, ABSOLUTE)
+    known = [_without(asdict(each), "p_value", BAND) for each in (before, now)]
+    for key in known[0]:
+        absolute = _ABSOLUTE_BY_FIELD.get(key, ABSOLUTE)
+        stored, again = (_by_column(each[key]) for each in known)
+        found += _unequal(f"{name}: {key}", stored, again, RELATIVE, absolute)
     largest = _relative(before.statistic, now.statistic)
     return Comparison(tuple(found), Agreement(0, 0, 1, int(not found), largest, int(banded)))
+
+
+def _without(known: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A result without fields and parts of its explanation."""
+    told = {key: value for key, value in known["explanation"].items() if key not in keys}
+    return {key: value for key, value in known.items() if key not in keys} | {"explanation": told}
+
+
+def _near_p(before: float, now: float) -> bool:
+    """Whether p-values are equal on the scale of evidence; see :data:`EVIDENCE`."""
+    return math.isclose(math.log(before), math.log(now), rel_tol=EVIDENCE, abs_tol=EVIDENCE)
 
 
 def _in_band(before: TwoSampleResult, now: TwoSampleResult) -> bool:
     """Whether the p-values differ, and ties in rounding are enough to explain it."""
     band = before.explanation.get(BAND)
-    if not band or _near(before.p_value, now.p_value, RELATIVE, 0.0):
+    if not band or _near_p(before.p_value, now.p_value):
         return False
     low, high = band
     return bool(low * (1 - RELATIVE) <= now.p_value <= high * (1 + RELATIVE))
@@ -179,6 +213,34 @@ def _findings(
             yield Difference(f"finding {finding.code}", None, finding.message)
 
 
+def _explanations(stored: Run, again: Run, *, memory: bool) -> Iterator[Difference]:
+    """What is said in words and ranks; all of it only where the past is the same."""
+    before, now = (
+        {key: _by_column(value) for key, value in run.explanation.items()}
+        if memory
+        else {key: _by_column(run.explanation.get(key)) for key in _OF_THE_BATCH}
+        for run in (stored, again)
+    )
+    yield from _unequal("explanation", before, now, RELATIVE, SHARE)
+    if memory:
+        yield from _unequal("reasons", list(stored.reasons), list(again.reasons), 0.0)
+
+
+def _by_column(value: Any) -> Any:
+    """Ranked columns by their names: of equal shares, rounding decides which comes first.
+
+    Examples
+    --------
+    >>> _by_column([{"column": "age", "share": 0.5}])
+    {'age': {'column': 'age', 'share': 0.5}}
+    """
+    if isinstance(value, Mapping):
+        return {key: _by_column(inner) for key, inner in value.items()}
+    if _is_list(value) and value and all(isinstance(x, Mapping) and "column" in x for x in value):
+        return {str(inner["column"]): inner for inner in value}
+    return value
+
+
 def _decisions(stored: Run, again: Run, *, memory: bool, loose: bool) -> Iterator[Difference]:
     for name, before, now in _paired(stored.decisions, again.decisions, ("scope",)):
         if before is None or now is None:
@@ -186,20 +248,25 @@ def _decisions(stored: Run, again: Run, *, memory: bool, loose: bool) -> Iterato
             if memory or (before or now).p_value is not None:
                 yield Difference(f"decision on {name}", before and "made", now and "made")
             continue
+        if before.level != now.level:
+            yield Difference(f"decision on {name}: level", before.level, now.level)
         yield from _unequal(
             f"decision on {name}",
             _decided(before, memory=memory, loose=loose),
             _decided(now, memory=memory, loose=loose),
-            RELATIVE,
+            EVIDENCE,
+            EVIDENCE,
         )
 
 
 def _decided(decision: Decision, *, memory: bool, loose: bool) -> dict[str, Any]:
     """What is compared of a decision."""
-    known = asdict(decision)
+    known = {key: value for key, value in asdict(decision).items() if key != "level"}
     if not memory:
         known = {key: known[key] for key in OF_THE_CHECK}
         known["evidence"] = {"check": decision.evidence.check}
+    if decision.p_value is not None:
+        known["p_value"] = math.log(decision.p_value)  # as its evidence is compared
     if loose:  # they follow from a p-value that lies within its band
         del known["p_value"], known["evidence"]
     return known
