@@ -7,7 +7,7 @@ from the 101st on, through the real monitor, worker and history, and computes al
 * with two;
 * as on an older processor: numpy without its vector instructions, OpenBLAS with the kernels of a
   processor of 2008;
-* with another version of numpy, in a throw-away environment.
+* with another numpy, and with another scipy and onnxruntime too, in throw-away environments.
 
 A verdict is equal if nothing that is compared differs (see ``shiftwatch.replay.difference``).
 """
@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -38,7 +39,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKS = 200
 QUICK_CHECKS = 20
 
-OTHER_NUMPY = "2.2.6"
+OTHERS: tuple[Mapping[str, str], ...] = (
+    {"numpy": "2.2.6"},
+    {"numpy": "2.2.6", "scipy": "1.15.3", "onnxruntime": "1.22.1"},
+)
+"""Older versions than the locked ones."""
 
 _MODULE = "benchmarks.calibration.replay"
 
@@ -52,8 +57,8 @@ models:
 """
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _OLD_PROCESSOR = {"OPENBLAS_CORETYPE": "Nehalem"}
-# What `check` and `replay` import, by the name of the package; numpy is installed apart.
-_PACKAGES = ("scipy", "pyarrow", "onnxruntime", "pydantic", "pyyaml", "jinja2")
+# What `check` and `replay` import, by the name of the package.
+_PACKAGES = ("numpy", "scipy", "pyarrow", "onnxruntime", "pydantic", "pyyaml")
 
 
 @dataclass(frozen=True)
@@ -146,15 +151,16 @@ def replay_with(
     return Replay(**json.loads(ended.stdout))
 
 
-def with_other_numpy(folder: Path, version: str) -> Replay:
-    """The same with another numpy; everything else of the same version as here."""
-    name = f"numpy {version} instead of {metadata.version('numpy')}"
+def with_others(folder: Path, others: Mapping[str, str]) -> Replay:
+    """The same with other versions of some packages; all others as here."""
+    name = ", ".join(f"{k} {v} instead of {metadata.version(k)}" for k, v in others.items())
     with tempfile.TemporaryDirectory(prefix="shiftwatch-venv-") as place:
-        pins = [f"{package}=={metadata.version(package)}" for package in _PACKAGES]
+        versions = {package: metadata.version(package) for package in _PACKAGES} | dict(others)
+        pins = [f"{package}=={version}" for package, version in versions.items()]
         python = str(Path(place) / "bin" / "python")
         for command in (
             [sys.executable, "-m", "venv", place],
-            [python, "-m", "pip", "install", "--quiet", f"numpy=={version}", *pins],
+            [python, "-m", "pip", "install", "--quiet", *pins],
         ):
             ended = subprocess.run(command, capture_output=True, text=True, check=False)
             if ended.returncode:
@@ -188,7 +194,7 @@ def main(*, quick: bool = False, say: Callable[[str], object] = print) -> list[R
             lambda: replay_with("an older processor", folder, one | old_processor()),
         ]
         if not quick:
-            ways.append(lambda: with_other_numpy(folder, OTHER_NUMPY))
+            ways += [partial(with_others, folder, others) for others in OTHERS]
         done = []
         for way in ways:
             done.append(way())

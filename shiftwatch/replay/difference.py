@@ -5,7 +5,7 @@ Out:   every difference by name, and how closely what agrees does.
 Never: computes a statistic; rounds before it compares.
 
 Three classes. Statistics of ranks and counts, with their effects and p-values, are equal bit for
-bit (p-values are told with nine digits, see ``evaluate.settled``). Those that are sums of many
+bit (p-values and intervals are told with nine digits, see ``evaluate.settled``). Those that are sums of many
 floating-point numbers (mmd, c2st) may differ by 1e-5 of themselves, since the order of a sum and
 the rounding of a function depend on the processor and the version of a library. Their p-values are
 counts of permutations and are equal; below the resolution of the permutations they are tails, equal
