@@ -269,8 +269,9 @@ def _explanation(judgement: _Judgement) -> dict[str, Any]:
 
 
 def _provenance(watched: Watch, request: Check) -> dict[str, Any]:
-    return provenance(watched.context, request.batch, request.state) | {
-        "libraries": versions(),
+    return {
         "model_sha256": watched.model.sha256 if watched.model is not None else None,
         "reference_sha256": watched.reference_sha256,
+        "libraries": versions(),
+        **provenance(watched.context, request.batch, request.state),
     }
