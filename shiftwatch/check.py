@@ -7,13 +7,11 @@ Never: writes to the store; reads a clock other than for its own cost.
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shiftwatch import __version__, decide, derive, power
+from shiftwatch import decide, derive, power
 from shiftwatch.conclude import Found, Moment, Rules, conclude
 from shiftwatch.cost import Stopwatch
 from shiftwatch.dependence import doubts
@@ -21,11 +19,16 @@ from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
 from shiftwatch.model import OnnxModel
 from shiftwatch.phases import WHOLE, Fitted, fitted
+from shiftwatch.provenance import provenance
 from shiftwatch.reference import Reference, generator
 from shiftwatch.requests import (
     Check,
     Checked,
+    Digest,
+    Digests,
     Inspect,
+    Keep,
+    Kept,
     Prepare,
     PreparedInfo,
     Request,
@@ -34,6 +37,7 @@ from shiftwatch.requests import (
 )
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts, parquet
+from shiftwatch.source.keeping import keep
 from shiftwatch.survey import max_share, survey, useful_rows
 from shiftwatch.values import (
     Batch,
@@ -46,13 +50,19 @@ from shiftwatch.values import (
     TwoSampleResult,
     Verdict,
 )
-from shiftwatch.watch import Watch, predict, versions, watch
+from shiftwatch.watch import Watch, digests, predict, versions, watch
+
+Answer = tuple[FileFacts, ...] | PreparedInfo | Surveyed | Checked | Digests | Kept
 
 
-def answer(request: Request) -> tuple[FileFacts, ...] | PreparedInfo | Surveyed | Checked:
+def answer(request: Request) -> Answer:
     """Do what the daemon asked."""
     if isinstance(request, Inspect):
         return tuple(parquet.inspect(listed, request.time_column) for listed in request.files)
+    if isinstance(request, Digest):
+        return digests(request)
+    if isinstance(request, Keep):
+        return keep(request.context.model, request.batches, request.folder)
     if isinstance(request, Prepare):
         return watch(request.context).info()
     if isinstance(request, Survey):
@@ -92,7 +102,7 @@ def check(watched: Watch, request: Check) -> Checked:
     gathered = _doubted(gathered, fit)
     with stopwatch.stage("test"):
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
-        evaluation = evaluate(watched.reference, current, watched.plan, watched.context.seed)
+        evaluation = evaluate(watched.reference, current, watched.plan, watched.root)
     judgement = _Judgement.of(evaluation, gathered)
     return _concluded(watched, request, state, judgement, stopwatch)
 
@@ -230,13 +240,16 @@ def _concluded(
     if request.alone:
         policy = replace(policy, memory="none")
     findings = judgement.findings
+    if watched.ended:
+        text = "the configured reference has changed since another one was accepted, and is used"
+        findings = (*findings, Finding("acceptance_ended", "", text, "note"))
     if state.basis not in (None, watched.basis):
         text = "the reference or the model is another one than before: the alarms start anew"
         findings = (*findings, Finding("new_basis", "", text, "note"))
         state = decide.State(checks=state.checks)
     with stopwatch.stage("decide"):
         sample = judgement.gathered.sample
-        rules = Rules(watched.reference, policy, watched.context.seed, sample.rows)
+        rules = Rules(watched.reference, policy, watched.root, sample.rows)
         found = Found(judgement.results, judgement.skipped, findings, sample)
         concluded = conclude(
             rules, found, _moment(watched, request, judgement.gathered.stratum), state
@@ -258,7 +271,7 @@ def _concluded(
         columns=judgement.columns,
         explanation=_explanation(judgement)
         | power.outlook(judgement.results, concluded.level.check),
-        provenance=_provenance(watched, request.batch),
+        provenance=_provenance(watched, request),
         cost=stopwatch.cost(),
     )
     return Checked(run, replace(concluded.state, basis=watched.basis).to_json())
@@ -310,20 +323,10 @@ def _explanation(judgement: _Judgement) -> dict[str, Any]:
     }
 
 
-def _batch_sha256(batch: Batch) -> str:
-    """Hash of the file; of several files, the hash over their hashes in order."""
-    hashes = [piece.sha256 for piece in batch.pieces]
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
-def _provenance(watched: Watch, batch: Batch) -> dict[str, Any]:
+def _provenance(watched: Watch, request: Check) -> dict[str, Any]:
     return {
-        "shiftwatch": __version__,
-        "python": platform.python_version(),
-        "libraries": versions(),
-        "config_sha256": watched.context.config_sha256,
         "model_sha256": watched.model.sha256 if watched.model is not None else None,
         "reference_sha256": watched.reference_sha256,
-        "batch_sha256": _batch_sha256(batch),
-        "seed": watched.context.seed,
+        "libraries": versions(),
+        **provenance(watched.context, request.batch, request.state),
     }

@@ -4,7 +4,7 @@ In:    arguments.
 Out:   lines for people or programs, an exit status.
 Never: holds logic that another verb or the daemon needs.
 
-Exit status: 0 done; 1 the verb's question was answered "shift"; 2 usage; 70 internal error;
+Exit status: 0 done; 1 the verb's question was answered "shift" (of verify: "not the same"); 2 usage; 70 internal error;
 78 bad configuration.
 """
 
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from shiftwatch import __version__
-from shiftwatch.errors import ConfigError, ModelError, ShiftwatchError
+from shiftwatch.errors import ConfigError, DataError, ModelError, ShiftwatchError
 
 if TYPE_CHECKING:
     from shiftwatch.requests import Context, Surveyed
@@ -155,7 +155,9 @@ def check(config: ConfigPath) -> None:
     cache = str(Path(settings.store.path).with_suffix(".references"))
     for index, model in enumerate(settings.models):
         fingerprint = configuration.fingerprint(settings, model)
-        context = Context(model, settings.alarms, settings.seed, cache, fingerprint)
+        context = Context(
+            model, settings.alarms, settings.seed, cache, fingerprint, settings.limits
+        )
         surveyed, faults = _tried(context, settings.limits)
         for key, fault in faults:
             keys = ("models", index, key)
@@ -278,11 +280,81 @@ def report(
 
 @app.command()
 def verify(
-    report_file: Annotated[Path, typer.Argument(metavar="REPORT", help="Report as JSON.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="REPORT", help="Report as JSON; with --history, CONFIG.")
+    ],
+    *,
+    history: Annotated[
+        bool, typer.Option("--history", help="Every stored batch of a configuration, in order.")
+    ] = False,
+    model: Annotated[str | None, typer.Option(help="With --history: only this model.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Recompute a stored verdict from the same bytes; not available yet."""
-    typer.echo(f"error: {report_file}: verify is not available yet", err=True)
-    raise typer.Exit(USAGE)
+    """Recompute a verdict from the same bytes; status 0 if it is the same, 1 if not."""
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.verbs import verifying  # noqa: PLC0415
+
+    with _faults_told():
+        if history:
+            settings = configuration.load(target, os.environ)
+            if model is not None:
+                _chosen([m.name for m in settings.models], model)
+            status = verifying.verify_history(settings, model, as_json=as_json, say=typer.echo)
+        else:
+            status = verifying.verify_report(str(target), as_json=as_json, say=typer.echo)
+    raise typer.Exit(status)
+
+
+@app.command()
+def accept(  # noqa: PLR0913 - options, not arguments
+    config: ConfigPath,
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    *,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", help="First batch id; where the change began if not given."),
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", help="Last batch id; the newest if not given.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Return to the configured one.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Where the running daemon answers, if it is not `web.listen`."),
+    ] = None,
+) -> None:
+    """Take what came after a change as the new normal: a reference made of judged batches."""
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.acceptance import Span  # noqa: PLC0415
+    from shiftwatch.verbs import accepting  # noqa: PLC0415
+
+    with _faults_told():
+        settings = configuration.load(config, os.environ)
+        name = _chosen([m.name for m in settings.models], model)
+        try:
+            if not undo:
+                accepting.tell_proposal(settings, name, Span(first, last), typer.echo)
+            _agreed(yes=yes)
+            word = accepting.accept(settings, name, None if undo else Span(first, last), note, url)
+        except DataError as fault:
+            typer.echo(f"error: {fault}", err=True)
+            raise typer.Exit(USAGE) from None
+    for line in accepting.told(word):
+        typer.echo(line)
+
+
+def _agreed(*, yes: bool) -> None:
+    """Ask a person; what runs without one must say --yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        typer.echo("nothing was done: say --yes to do it", err=True)
+        raise typer.Exit(USAGE)
+    if not typer.confirm("Do it?"):
+        typer.echo("nothing was done", err=True)
+        raise typer.Exit(USAGE)
 
 
 @app.command()

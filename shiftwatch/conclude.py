@@ -15,7 +15,7 @@ from shiftwatch import decide, summary
 from shiftwatch.decide.latch import Looked
 from shiftwatch.memory import strata
 from shiftwatch.memory.fold import Alarms, Basis, Memory, Observed, Spending, observe, settle
-from shiftwatch.reference import Reference, generator, scope_of
+from shiftwatch.reference import Reference, Root, generator, scope_of
 from shiftwatch.sample import Sample
 from shiftwatch.values import (
     TESTED_SCOPES,
@@ -67,7 +67,7 @@ class Rules:
 
     reference: Reference
     policy: decide.Policy
-    seed: int
+    root: Root
     rows: int = 0
     """Rows of the batch, for the inflation by dependence."""
 
@@ -92,7 +92,7 @@ def conclude(rules: Rules, found: Found, moment: Moment, before: decide.State) -
     Parameters
     ----------
     rules
-        Reference, policy and seed.
+        Reference, policy and root of the random draws.
     found
         Evidence of this check.
     moment
@@ -121,7 +121,7 @@ def _with_memory(
     memory = strata.recall(before.memory, moment.stratum, basis, method)
     spending = Spending(level.window, level.pool, method, level.steady)
     counted = summary.restore(rules.reference.summary())[0].summarise(found.sample)
-    rng = generator(rules.seed, moment.batch_id, "memory")
+    rng = generator(rules.root, moment.batch_id, "memory")
     observed = observe(basis, memory, (counted, moment.batch_id), spending, rng)
     looked = Looked(found.results, found.skipped, found.findings, observed.evidence)
     decisions, after = decide.decide(looked, (before, moment.batch_id), rules.policy, level)

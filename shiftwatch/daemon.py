@@ -17,20 +17,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import uvicorn
 
 from shiftwatch import config
+from shiftwatch.acceptance import Span
 from shiftwatch.desk import Desk
 from shiftwatch.errors import ConfigError, ShiftwatchError
 from shiftwatch.monitor import Monitor, Stopped
 from shiftwatch.schedule import Ticker, check_schedule
 from shiftwatch.settings import Settings, WebSettings
 from shiftwatch.store import Store
-from shiftwatch.values import Run
+from shiftwatch.values import Acceptance, Run
 from shiftwatch.web import create_app
 
 _LOG = logging.getLogger(__name__)
+
+_Done = TypeVar("_Done")
 
 _FORGET_SECONDS = 3600.0
 """Between two looks for what is too old to keep."""
@@ -142,6 +146,20 @@ class Daemon:
         """Look for due batches of a model now, besides the schedule; wait for the end of it."""
         self._in_turn(self._step, (model,))
 
+    def accept(self, model: str, span: Span, note: str) -> Acceptance:
+        """Take batches as the new reference of a model, between two batches.
+
+        Raises
+        ------
+        ShiftwatchError
+            If they cannot be accepted; nothing is changed then.
+        """
+        return self._between(lambda: self._monitor.accept(model, span, note))
+
+    def undo_acceptance(self, model: str, note: str) -> Acceptance:
+        """Return to the configured reference of a model, between two batches."""
+        return self._between(lambda: self._monitor.undo_acceptance(model, note))
+
     # --- inside ----------------------------------------------------------------------------
 
     def _new_monitor(self, settings: Settings) -> Monitor:
@@ -169,10 +187,19 @@ class Daemon:
         finally:
             self._reloading.clear()
 
-    def _in_turn(self, work: Callable[..., None], *arguments: object) -> None:
+    def _between(self, work: Callable[[], _Done]) -> _Done:
+        """Have something done after the batch at hand, and let the ticker go on with the rest."""
+        self._reloading.set()
+        try:
+            return self._in_turn(work)
+        finally:
+            self._reloading.clear()
+            self._loop.call_soon_threadsafe(self._start_ticker)
+
+    def _in_turn(self, work: Callable[..., _Done], *arguments: object) -> _Done:
         """Run in the step's thread and wait for it."""
         try:
-            self._steps.submit(work, *arguments).result()
+            return self._steps.submit(work, *arguments).result()
         except (CancelledError, RuntimeError) as fault:
             if not self._stopping:
                 raise

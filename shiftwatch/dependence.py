@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from shiftwatch import season, windows
 from shiftwatch.evaluate import Current, outcomes
 from shiftwatch.inflation import FEW, MANY, SINGLE, Inflation, estimate, overlap_factor
-from shiftwatch.reference import JOINT, Reference
+from shiftwatch.reference import JOINT, Reference, Root
 from shiftwatch.sample import Sample
 from shiftwatch.settings import ModelSettings
 from shiftwatch.twosample.registry import Plan
@@ -57,7 +57,9 @@ class Order:
     """Day or week of each row, where the rows are only a part of each; see ``season.Arc``."""
 
 
-def measure(reference: Reference, sample: Sample, order: Order, plan: Plan, seed: int) -> Reference:
+def measure(
+    reference: Reference, sample: Sample, order: Order, plan: Plan, seed: Root
+) -> Reference:
     """Find dependence between rows and measure by how much it enlarges every statistic.
 
     Parameters
@@ -168,7 +170,7 @@ def _inflations(
     sample: Sample,
     order: Order,
     plan: Plan,
-    chosen: tuple[set[str], int],
+    chosen: tuple[set[str], Root],
 ) -> dict[str, list[Inflation]]:
     moved, seed = chosen
     alone = replace(reference, schema=tuple(c for c in reference.schema if c.name in moved))
@@ -186,7 +188,7 @@ def _inflations(
 
 
 def _at(
-    reference: Reference, sample: Sample, plan: Plan, places: windows.Bounds, seed: int
+    reference: Reference, sample: Sample, plan: Plan, places: windows.Bounds, seed: Root
 ) -> Iterator[tuple[str, Inflation]]:
     """Inflations of all targets of a plan at one length of window."""
     p_values: dict[str, list[float]] = {}

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from shiftwatch import config
+from shiftwatch.acceptance import Span
 from shiftwatch.document import to_document
 from shiftwatch.errors import ShiftwatchError
 from shiftwatch.monitor import Monitor, confined
@@ -23,7 +24,7 @@ from shiftwatch.report import render_html
 from shiftwatch.settings import Settings
 from shiftwatch.status import Snapshot
 from shiftwatch.store import Store
-from shiftwatch.values import Run, Verdict
+from shiftwatch.values import Acceptance, Run, Verdict
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,6 +48,14 @@ class Steward(Protocol):
 
     def reload(self) -> None:
         """Put the configuration file in force."""
+        ...
+
+    def accept(self, model: str, span: Span, note: str) -> Acceptance:
+        """Take batches as the new reference of a model."""
+        ...
+
+    def undo_acceptance(self, model: str, note: str) -> Acceptance:
+        """Return to the configured reference of a model."""
         ...
 
 
@@ -113,6 +122,24 @@ class Desk:
     def reload(self) -> None:
         """Read the configuration again."""
         self._steward.reload()
+
+    def acceptances(self, model: str) -> Sequence[Mapping[str, Any]]:
+        """What was said on the reference of a model, newest first."""
+        return [asdict(word) for word in self._store.acceptances(model)]
+
+    def accept(
+        self, model: str, *, first: str | None, last: str | None, note: str
+    ) -> Mapping[str, Any]:
+        """Take batches as the new reference."""
+        word = self._steward.accept(model, Span(first, last), note)
+        _LOG.warning("accepted as the new normal", extra=asdict(word))
+        return asdict(word)
+
+    def undo_acceptance(self, model: str, note: str) -> Mapping[str, Any]:
+        """Return to the configured reference."""
+        word = self._steward.undo_acceptance(model, note)
+        _LOG.warning("returned to the configured reference", extra=asdict(word))
+        return asdict(word)
 
     def request_check(self, model: str, path: str | None) -> str:
         """Queue a look for due batches, or a report on one file."""

@@ -59,5 +59,9 @@ class StoreError(ShiftwatchError):
     """The history cannot be opened, read or written."""
 
 
+class StoreInUseError(StoreError):
+    """Another process has the history open for writing."""
+
+
 class WorkerError(ShiftwatchError):
     """The worker process died, ran out of memory or out of time."""

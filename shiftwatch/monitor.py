@@ -15,8 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from shiftwatch import __version__, decide
+from shiftwatch import __version__, acceptance, decide
+from shiftwatch.acceptance import Span
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
+from shiftwatch.provenance import provenance
 from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
 from shiftwatch.source.listing import GONE, list_folder, new_files
@@ -24,7 +26,7 @@ from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, 
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
 from shiftwatch.tally import Tally
-from shiftwatch.values import Batch, FileFacts, Listed, Piece, Run, Verdict
+from shiftwatch.values import Acceptance, Batch, FileFacts, Listed, Piece, Run, Verdict
 from shiftwatch.worker import Worker
 
 _LOG = logging.getLogger(__name__)
@@ -156,6 +158,35 @@ class Monitor:
             )
         return answer.run
 
+    def accept(self, model: str, span: Span, note: str) -> Acceptance:
+        """Take the rows of judged batches as the reference from now on.
+
+        Raises
+        ------
+        DataError
+            If the batches are not such as can be accepted, or their rows cannot be read.
+        """
+        watched = self._watched[model]
+        proposal = acceptance.propose(self._store, model, span)
+        with self._hired() as worker:
+            word = acceptance.accepted(
+                proposal, watched.context, note, worker.call, round(self._clock(), 6)
+            )
+        return self._said(watched, word)
+
+    def undo_acceptance(self, model: str, note: str) -> Acceptance:
+        """Return to the configured reference; DataError if it is in force already."""
+        word = acceptance.undone(self._store, model, note, round(self._clock(), 6))
+        return self._said(self._watched[model], word)
+
+    def _said(self, watched: _Watched, word: Acceptance) -> Acceptance:
+        """Keep a word on the reference, and go by it from the next batch on."""
+        self._store.note_acceptance(word)
+        accepted = word if word.kind == "accepted" else None
+        watched.context = replace(watched.context, accepted=accepted)
+        self._show(watched, reference=None)  # the next step prepares and shows the new one
+        return word
+
     def present_files(self) -> Mapping[str, frozenset[str]]:
         """Files now in each model's folder: what the store must not forget."""
         present = {}
@@ -193,7 +224,15 @@ class Monitor:
             backlog=0,
         )
         cache = str(Path(self._settings.store.path).with_suffix(".references"))
-        context = Context(model, self._settings.alarms, self._settings.seed, cache, fingerprint)
+        context = Context(
+            model,
+            self._settings.alarms,
+            self._settings.seed,
+            cache,
+            fingerprint,
+            self._settings.limits,
+            self._store.acceptance(model.name),
+        )
         return _Watched(model, context, status, Tally())
 
     def _step_model(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
@@ -312,6 +351,9 @@ class Monitor:
         self._store.commit(answer.run, state=answer.state, cursor=json.dumps(position), now=now)
         watched.tally.add_run(answer.run)
         self._show_run(watched, answer.run)
+        accepted = watched.context.accepted
+        if accepted is not None and any(f.code == "acceptance_ended" for f in answer.run.findings):
+            self._said(watched, replace(accepted, kind="ended", note="", at=now))
         return answer.run
 
     def _failed(
@@ -327,6 +369,7 @@ class Monitor:
             judged_at=self._clock(),
             reasons=(str(fault),),
             decisions=decide.carried(before, policy),
+            provenance=provenance(watched.context, batch, state),
         )
         return Checked(run, before.to_json())
 

@@ -136,7 +136,7 @@ def _newest(root: Path, fingerprint: str) -> list[str]:
 
 
 def _prepared(watched: Watch, arc: Arc) -> Reference:
-    seed = watched.context.seed
+    seed = watched.root
     rows = reference_rows(watched.context, watched.model)
     times = rows.times if rows.times is not None else np.zeros(0)
     chosen = np.flatnonzero(arc.holds(times))

@@ -8,9 +8,10 @@ Never: touches a file (`cache` does); compares anything.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from shiftwatch import profile, summary
 from shiftwatch.inflation import Inflation, between
 from shiftwatch.sample import Sample
-from shiftwatch.twosample.protocol import ColumnTest, Prepared
+from shiftwatch.twosample.protocol import ColumnTest, JointTest, Prepared
 from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import TESTED_SCOPES, SchemaColumn, Scope
 
@@ -33,6 +34,9 @@ DERIVED_TESTS = ("ks", "chi2")
 
 _PROFILE = "profile"
 _SUMMARY = "summary"
+
+Root = int | str
+"""Where every address begins: a seed, or what :func:`root` makes of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,10 +132,37 @@ def suits(test: ColumnTest, column: SchemaColumn) -> bool:
     return own and column.kind in test.kinds
 
 
-def generator(seed: int, *address: str) -> np.random.Generator:
+def root(seed: int, reference_sha256: str) -> str:
+    """The root of a model's addresses: the configured seed and the bytes of the reference.
+
+    Another reference, also an accepted one, draws anew: what is accepted after an alarm owes
+    nothing to the draws that led there.
+
+    Examples
+    --------
+    >>> root(0, "5e1f")
+    '0:5e1f'
+    """
+    return f"{seed}:{reference_sha256}"
+
+
+def drawer(test: ColumnTest | JointTest) -> str:
+    """A test as a part of an address: its name and its parameters, as JSON.
+
+    Of the configuration this is all that an address holds. Moving files, another schedule, level
+    or tolerance, or another test beside this one draw the same numbers and give the same p-values.
+    """
+    return json.dumps([test.name, asdict(cast("Any", test))], sort_keys=True)
+
+
+def generator(seed: Root, *address: str) -> np.random.Generator:
     """A generator with an address: any order, worker and restart draws the same stream.
 
-    Philox, keyed by a SHA-256 over the root seed and the address (batch, test, scope, target).
+    Philox, keyed by a SHA-256 over the root and the address. A test on a batch draws from (seed and
+    SHA-256 of the reference; id of the batch, which is a hash of its bytes; name and parameters of
+    the test; scope; target); its ``prepare`` from (the same root; "reference"; test/scope/target).
+    The rows of a batch or a reference that is too large are drawn from the seed alone and
+    (id of the batch, or "reference"; "rows"), as they do not depend on the other side.
 
     Examples
     --------
@@ -144,7 +175,7 @@ def generator(seed: int, *address: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def prepare(sample: Sample, schema: Sequence[SchemaColumn], plan: Plan, seed: int) -> Reference:
+def prepare(sample: Sample, schema: Sequence[SchemaColumn], plan: Plan, seed: Root) -> Reference:
     """Run every test's ``prepare`` once.
 
     Parameters
@@ -156,7 +187,7 @@ def prepare(sample: Sample, schema: Sequence[SchemaColumn], plan: Plan, seed: in
     plan
         The configured tests.
     seed
-        Root seed; each target draws from its own address.
+        Root; each target draws from its own address.
     """
     arrays: dict[str, NDArray[Any]] = {}
     facts: dict[str, Any] = {}
@@ -167,7 +198,7 @@ def prepare(sample: Sample, schema: Sequence[SchemaColumn], plan: Plan, seed: in
 
 
 def _entries(
-    sample: Sample, schema: Sequence[SchemaColumn], plan: Plan, seed: int
+    sample: Sample, schema: Sequence[SchemaColumn], plan: Plan, seed: Root
 ) -> Iterator[tuple[str, Prepared]]:
     for column in schema:
         if column.role in ("input", "prediction"):
@@ -186,7 +217,7 @@ def _entries(
 
 
 def _column_entries(
-    sample: Sample, columns: Sequence[SchemaColumn], plan: Plan, seed: int
+    sample: Sample, columns: Sequence[SchemaColumn], plan: Plan, seed: Root
 ) -> Iterator[tuple[str, Prepared]]:
     for test in plan.column:
         for column in columns:

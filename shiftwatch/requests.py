@@ -8,12 +8,12 @@ Never: carries rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from shiftwatch.settings import AlarmSettings, ModelSettings
+from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
 from shiftwatch.status import ModelInfo, ReferenceInfo
-from shiftwatch.values import Batch, Listed, Run
+from shiftwatch.values import Acceptance, Batch, Listed, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,9 @@ class Context:
     cache: str
     """Folder for prepared references."""
     config_sha256: str
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    accepted: Acceptance | None = None
+    """What an operator has accepted as the reference; holds while the configured one is as then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +94,43 @@ class Checked:
     state: str
 
 
-Request = Inspect | Prepare | Survey | Check
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Hash what a check rests on, without using any of it; answered by Digests."""
+
+    model: ModelSettings | None
+    """Whose model and reference; None for files only."""
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """SHA-256 of what is there now; None where there is nothing, or it cannot be read."""
+
+    model: str | None
+    reference: str | None
+    files: Mapping[str, str | None]
+    software: Mapping[str, str]
+    """Versions of shiftwatch, Python and the libraries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Write the rows of batches to a file below a folder, as a reference; answered by Kept."""
+
+    context: Context
+    batches: tuple[Batch, ...]
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The file that was written, and the SHA-256 of the reference it is to stand in for."""
+
+    path: str
+    sha256: str
+    rows: int
+    configured_sha256: str
+
+
+Request = Inspect | Prepare | Survey | Check | Digest | Keep

@@ -202,6 +202,7 @@ FINDING_CODES: Mapping[str, str] = {
     "promise_not_kept": "the promise on false alarms cannot be shown to hold for this check, for "
     "the reason given; its results stand as they are",
     "new_basis": "the reference or the model was replaced, so the alarms start anew",
+    "acceptance_ended": "the configured reference has changed, so it is used, not the accepted one",
 }
 """Every finding, with what it means."""
 
@@ -290,6 +291,29 @@ class Decision:
     crossed: tuple[str, ...] = ()
     also_moving: tuple[str, ...] = ()
     change_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A word of the operator on what is normal for a model, as the history keeps it.
+
+    ``accepted``: the rows of the batches from ``from_batch`` to ``to_batch``, written to ``path``,
+    are the reference as long as the configured one has the bytes of ``configured_sha256``.
+    ``undone``: an operator has gone back to the configured reference. ``ended``: the configured
+    reference has changed, which ends the acceptance by itself. The last two repeat the batches and
+    the file of what they end. ``at`` is unix seconds UTC.
+    """
+
+    model: str
+    kind: Literal["accepted", "undone", "ended"]
+    from_batch: str
+    to_batch: str
+    rows: int
+    path: str
+    sha256: str
+    configured_sha256: str
+    note: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Never: sees a batch.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,11 +21,12 @@ from shiftwatch import __version__, cache, derive, roles
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.model import OnnxModel, Prediction
-from shiftwatch.reference import FORMAT, Reference, generator, prepare
-from shiftwatch.requests import Context, PreparedInfo
+from shiftwatch.reference import FORMAT, Reference, generator, prepare, root
+from shiftwatch.requests import Context, Digest, Digests, PreparedInfo
 from shiftwatch.sample import Sample
 from shiftwatch.settings import ModelSettings
 from shiftwatch.source import parquet
+from shiftwatch.source.facts import file_sha256
 from shiftwatch.status import ReferenceInfo
 from shiftwatch.twosample.registry import Plan, build
 from shiftwatch.values import SchemaColumn
@@ -34,7 +36,11 @@ LIBRARIES = ("numpy", "scipy", "pyarrow", "onnxruntime")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watch:
-    """A model and its reference, ready for batches."""
+    """A model and its reference, ready for batches.
+
+    ``context`` names the reference that is used, which may be an accepted one; ``ended`` says that
+    one was accepted and the configured one has changed since.
+    """
 
     context: Context
     model: OnnxModel | None
@@ -43,6 +49,12 @@ class Watch:
     plan: Plan
     fingerprint: str
     """Name of the folder in which the prepared reference is kept."""
+    ended: bool = False
+
+    @property
+    def root(self) -> str:
+        """Root of the addresses random draws have."""
+        return root(self.context.seed, self.reference_sha256)
 
     @property
     def basis(self) -> str:
@@ -88,9 +100,11 @@ def load(context: Context) -> Watch:
     files lie, and the versions of the libraries, so nothing stale is ever used, and moving files
     costs nothing.
     """
+    configured, context = context, _in_force(context)
     settings = context.model
     model = OnnxModel.load(settings.model) if settings.model is not None else None
     reference_sha256 = parquet.reference_sha256(settings.reference)
+    _refuse_altered(context, reference_sha256)
     fingerprint = cache.fingerprint(
         {
             "reference": reference_sha256,
@@ -103,14 +117,43 @@ def load(context: Context) -> Watch:
     folder = Path(context.cache) / settings.name / fingerprint
     stored = cache.read(folder)
     if stored is None:
-        arrays, facts = _prepared(context, model, plan).to_plain()
+        draws = root(context.seed, reference_sha256)
+        arrays, facts = _prepared(context, model, plan, draws).to_plain()
         cache.write(folder, arrays, facts)
         cache.evict(folder.parent, keep=(fingerprint,))
         stored = cache.read(folder)
     if stored is None:
         raise DataError("the prepared reference cannot be read back", where=str(folder))
+    ended = context.accepted is not configured.accepted
     reference = Reference.from_plain(*stored)
-    return Watch(context, model, reference, reference_sha256, plan, fingerprint)
+    return Watch(context, model, reference, reference_sha256, plan, fingerprint, ended)
+
+
+def _in_force(context: Context) -> Context:
+    """The context with the accepted reference, as long as the configured one is as it was then.
+
+    A configured reference that is gone is not another one: what was accepted still holds.
+    """
+    accepted = context.accepted
+    if accepted is None:
+        return context
+    try:
+        configured = parquet.reference_sha256(context.model.reference)
+    except DataError:
+        configured = accepted.configured_sha256
+    if configured != accepted.configured_sha256:
+        return replace(context, accepted=None)
+    return replace(context, model=replace(context.model, reference=accepted.path))
+
+
+def _refuse_altered(context: Context, reference_sha256: str) -> None:
+    """An accepted reference is ours alone to write; other bytes are nobody's decision."""
+    if context.accepted is not None and reference_sha256 != context.accepted.sha256:
+        raise DataError(
+            "the accepted reference has other bytes than were accepted",
+            where=context.model.reference,
+            hint="put the file back, or return to the configured one: shiftwatch accept --undo",
+        )
 
 
 def _placeless(settings: ModelSettings) -> ModelSettings:
@@ -128,11 +171,11 @@ class Rows:
     come last, and are NaN."""
 
 
-def _prepared(context: Context, model: OnnxModel | None, plan: Plan) -> Reference:
+def _prepared(context: Context, model: OnnxModel | None, plan: Plan, draws: str) -> Reference:
     rows = reference_rows(context, model)
     _check_tolerances(context.model, rows.schema)
-    reference = prepare(rows.sample, rows.schema, plan, context.seed)
-    return measure(reference, *_in_order(rows), plan, context.seed)
+    reference = prepare(rows.sample, rows.schema, plan, draws)
+    return measure(reference, *_in_order(rows), plan, draws)
 
 
 def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
@@ -223,6 +266,43 @@ def predict(sample: Sample, schema: Sequence[SchemaColumn], model: OnnxModel) ->
         replace(c, name=f"{c.name} (model)") if c.name in logged else c for c in prediction.columns
     )
     return replace(prediction, columns=columns)
+
+
+def digests(request: Digest) -> Digests:
+    """Hash the model, the reference and files, as far as they can be read."""
+    settings = request.model
+    model = settings.model if settings is not None else None
+    return Digests(
+        model=_model_sha256(model) if model is not None else None,
+        reference=_reference_sha256(settings.reference) if settings is not None else None,
+        files={uri: _hashed(uri) for uri in request.uris},
+        software={
+            "shiftwatch": __version__,
+            "python": platform.python_version(),
+            **versions(),
+        },
+    )
+
+
+def _hashed(path: str) -> str | None:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None
+
+
+def _reference_sha256(path: str) -> str | None:
+    try:
+        return parquet.reference_sha256(path)
+    except DataError:
+        return None
+
+
+def _model_sha256(path: str) -> str | None:
+    try:
+        return OnnxModel.load(path).sha256
+    except ModelError:
+        return None
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from shiftwatch.errors import WorkerError
-from shiftwatch.requests import Prepare, Request, Survey
+from shiftwatch.requests import Keep, Prepare, Request, Survey
 from shiftwatch.settings import LimitSettings
 
 _ENVIRONMENT = {
@@ -91,7 +91,7 @@ class Worker:
 
     def _patience(self, request: Request) -> float:
         """Seconds to wait: the limit is for a batch; a reference is larger, and prepared once."""
-        factor = _PREPARE_FACTOR if isinstance(request, Prepare | Survey) else 1.0
+        factor = _PREPARE_FACTOR if isinstance(request, Prepare | Survey | Keep) else 1.0
         return self._limits.seconds * factor
 
     def kill(self) -> None:

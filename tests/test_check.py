@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -361,7 +362,12 @@ def test_the_provenance_says_which_bytes_and_versions_it_was(
         "model_sha256": digest(MODEL_PATH),
         "reference_sha256": digest(context.model.reference),
         "batch_sha256": digest(tmp_path / "batch.parquet"),
+        "state_sha256": None,
         "seed": context.seed,
+        "settings": json.loads(json.dumps(asdict(context.model))),
+        "alarms": asdict(context.alarms),
+        "limits": asdict(context.limits),
+        "acceptance": None,
     }
     assert run.batch.pieces[0].sha256 == digest(tmp_path / "batch.parquet")
 

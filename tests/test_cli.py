@@ -355,11 +355,6 @@ def test_report_without_a_history_says_so(house: Path) -> None:
 # the rest ----------------------------------------------------------------------------------------
 
 
-def test_verify_is_known_and_not_available_yet(tmp_path: Path) -> None:
-    told = _usage_fault(tmp_path, "verify", "report.json")
-    assert told == "error: report.json: verify is not available yet\n"
-
-
 @pytest.mark.parametrize(
     ("name", "told"),
     [
@@ -389,7 +384,18 @@ def test_the_version_is_a_verb_and_an_option(tmp_path: Path) -> None:
         assert (ended.returncode, ended.stdout) == (0, f"{__version__}\n")
 
 
-VERBS = ("run", "once", "check", "compare", "report", "verify", "explain", "demo", "version")
+VERBS = (
+    "run",
+    "once",
+    "check",
+    "compare",
+    "report",
+    "verify",
+    "accept",
+    "explain",
+    "demo",
+    "version",
+)
 
 
 def test_help_lists_every_verb_and_each_has_its_own(tmp_path: Path) -> None:

@@ -262,9 +262,11 @@ def test_a_sudden_shift_began_with_the_batch_unless_a_chart_was_on_its_way() -> 
     alone, _ = _decide(
         [_result(1e-9)], slow={"input": {"pool": SlowEvidence(0.2, False, (), "b-3")}}
     )
-    creeping, _ = _decide(
-        [_result(1e-9)], slow={"input": {"pool": SlowEvidence(0.9, False, (), "b-3")}}
-    )
+    rising = SlowEvidence(0.9, False, (), "b-3")
+    leap, _ = _decide([_result(1e-9)], slow={"input": {"pool": rising}})
+    assert _scope(leap, "input").change_from == "b1"
+    _, high = _decide([_result(0.4)], slow={"input": {"pool": rising}})
+    creeping, _ = _decide([_result(1e-9)], high, slow={"input": {"pool": rising}})
     assert _scope(alone, "input").change_from == "b1"
     assert _scope(creeping, "input").change_from == "b-3"
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from shiftwatch.acceptance import Span
 from shiftwatch.desk import Desk
 from shiftwatch.document import to_document
 from shiftwatch.errors import ConfigError, DataError, WorkerError
 from shiftwatch.monitor import Monitor
 from shiftwatch.settings import ModelSettings, Settings, StoreSettings
 from shiftwatch.store import Store
-from shiftwatch.values import Run
+from shiftwatch.values import Acceptance, Run
 from tests import sample_runs
 
 MODEL = sample_runs.MODEL
@@ -39,6 +40,12 @@ class Steward:
 
     def reload(self) -> None:
         self.reloads += 1
+
+    def accept(self, model: str, span: Span, note: str) -> Acceptance:
+        return self.monitor.accept(model, span, note)
+
+    def undo_acceptance(self, model: str, note: str) -> Acceptance:
+        return self.monitor.undo_acceptance(model, note)
 
 
 class Office:

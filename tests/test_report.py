@@ -800,3 +800,13 @@ def test_every_verdict_has_a_table_and_markdown(name: str) -> None:
 
     assert verdict_sentence(run) in table(run)
     assert markdown(run).startswith("## ")
+
+
+def test_the_page_tells_digests_and_an_acceptance_and_leaves_the_settings_to_programs() -> None:
+    run = sample_runs.shift()
+    word = {"note": "a new price list", "kind": "accepted"}
+    told = {"settings": {"name": "hidden-setting"}, "alarms": {}, "limits": {}, "acceptance": word}
+    page = render_html(replace(run, provenance={**told, "reference_sha256": "5e" * 32}))
+    assert "hidden-setting" not in page
+    assert "a new price list" in page
+    assert "5e" * 32 in page

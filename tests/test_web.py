@@ -107,6 +107,21 @@ def row_of(seq: int, state: Verdict = "no_shift") -> dict[str, Any]:
     }
 
 
+def word_of(model: str, kind: str, span: tuple[str, str], note: str) -> dict[str, Any]:
+    return {
+        "model": model,
+        "kind": kind,
+        "from_batch": span[0],
+        "to_batch": span[1],
+        "rows": 900,
+        "path": "kept.parquet",
+        "sha256": "5e" * 32,
+        "configured_sha256": "c0" * 32,
+        "note": note,
+        "at": 1_790_000_000.6,
+    }
+
+
 @dataclass(eq=False)
 class TableBoard:
     """A board over lists in memory; ``gate`` holds up documents until it is set."""
@@ -114,6 +129,7 @@ class TableBoard:
     now: Snapshot
     rows: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    words: list[dict[str, Any]] = field(default_factory=list)
     fault: Exception | None = None
     reloads: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
@@ -165,6 +181,22 @@ class TableBoard:
 
     def job(self, job: str) -> Mapping[str, Any] | None:
         return self.jobs.get(job)
+
+    def acceptances(self, model: str) -> Sequence[Mapping[str, Any]]:
+        assert model == "churn"
+        return self.words
+
+    def accept(
+        self, model: str, *, first: str | None, last: str | None, note: str
+    ) -> Mapping[str, Any]:
+        if first == "unknown":
+            raise DataError("no batch 'unknown' is stored", where=model)
+        self.words.insert(0, word_of(model, "accepted", (first or "aa", last or "bb"), note))
+        return self.words[0]
+
+    def undo_acceptance(self, model: str, note: str) -> Mapping[str, Any]:
+        self.words.insert(0, word_of(model, "undone", ("aa", "bb"), note))
+        return self.words[0]
 
     def effective_config(self) -> Mapping[str, Any]:
         folders = [{"name": model.name, "batches": "in/<here>"} for model in self.now.models]
@@ -450,6 +482,35 @@ def test_a_long_body_is_refused_unread() -> None:
     problem(ask(board_of(), "POST", path, content=endless()), 411)
 
 
+def test_batches_are_accepted_and_the_word_can_be_taken_back() -> None:
+    board, path = board_of(), "/api/v1/models/churn/acceptance"
+    assert get(board, path).json() == {"model": "churn", "in_force": None, "history": []}
+    body = {"from": "a1", "to": "b2", "note": "new prices"}
+    said = ask(board, "POST", path, json=body)
+    assert said.status_code == 201
+    word = said.json()
+    assert (word["kind"], word["from_batch"], word["to_batch"]) == ("accepted", "a1", "b2")
+    assert (word["note"], word["at"]) == ("new prices", "2026-09-21T14:13:20Z")
+    assert get(board, path).json()["in_force"] == word
+    undone = ask(board, "DELETE", path, params={"note": "too early"}).json()
+    assert (undone["kind"], undone["note"]) == ("undone", "too early")
+    now = get(board, path).json()
+    assert (now["in_force"], now["history"]) == (None, [undone, word])
+
+
+def test_an_acceptance_needs_no_body_and_says_what_it_cannot_take() -> None:
+    board, path = board_of(), "/api/v1/models/churn/acceptance"
+    assert ask(board, "POST", path).json()["from_batch"] == "aa"
+    detail = problem(ask(board, "POST", path, json={"from": "unknown"}), 400)["detail"]
+    assert detail == "churn: no batch 'unknown' is stored"
+    problem(ask(board, "POST", path, json={"from": 3}), 422)
+    problem(ask(board, "POST", path, json={"note": "x" * 2001}), 422)
+    problem(ask(board, "POST", "/api/v1/models/other/acceptance"), 404)
+    foreign = {"origin": "http://elsewhere"}
+    problem(ask(board, "POST", path, headers=foreign), 403)
+    problem(ask(board, "DELETE", path, headers=foreign), 403)
+
+
 def test_the_job_of_another_model_is_not_shown() -> None:
     board = board_of(status_of(), status_of(name="fraud"))
     ask(board, "POST", "/api/v1/models/churn/checks")
@@ -525,6 +586,7 @@ def test_every_route_of_the_interface_is_described_with_faults_and_an_example() 
         ("post", "/-/reload"),
         ("put", "/-/reload"),
         ("post", model + "/checks"),
+        *((method, model + "/acceptance") for method in ("get", "post", "delete")),
         *(("get", path) for path in ("/", "/metrics", "/config", "/docs", "/openapi.json")),
         *(("get", path) for path in ("/healthz", "/readyz", "/-/healthy", "/-/ready")),
         *(("get", path) for path in ("/api/v1/models", model + "/batches", model + "/report")),
@@ -555,6 +617,8 @@ def test_the_examples_have_the_shapes_they_illustrate() -> None:
         "batches": shapes.BatchesShape,
         "queued": shapes.JobShape,
         "job": shapes.JobShape,
+        "acceptance": shapes.AcceptanceShape,
+        "acceptances": shapes.AcceptancesShape,
     }
     assert set(kinds) == set(shapes.EXAMPLES)
     for name, kind in kinds.items():

@@ -8,5 +8,6 @@ Never: opens a model, a reference or a batch; goes on past a key it does not kno
 from shiftwatch.config.effective import effective, fingerprint
 from shiftwatch.config.fault import ConfigFaultsError, Fault
 from shiftwatch.config.load import fault_at, load
+from shiftwatch.config.stored import restored
 
-__all__ = ["ConfigFaultsError", "Fault", "effective", "fault_at", "fingerprint", "load"]
+__all__ = ["ConfigFaultsError", "Fault", "effective", "fault_at", "fingerprint", "load", "restored"]

@@ -68,14 +68,11 @@ class _Scoped:
     def crossed(self, *, alarmed: bool) -> tuple[str, ...]:
         """Layers whose threshold was crossed on this very batch.
 
-        A chart that has raised an alarm stays high for a while; it crosses once.
+        While an alarm is on only the check by itself crosses anew: a chart stays high for a while,
+        and a window still holds the batches that raised the alarm.
         """
         check = self.p_value is not None and self.p_value <= self.level
-        slow = [
-            name
-            for name, layer in self.slow.items()
-            if layer.crossed and not (alarmed and name == "pool")
-        ]
+        slow = [name for name, layer in self.slow.items() if layer.crossed and not alarmed]
         return (*(("check",) if check else ()), *slow)
 
     def loud(self, *, by_window: bool) -> bool:
@@ -186,12 +183,15 @@ def _tested(
         since=(batch_id if raised else before.since) if alarm else None,
         crossed=crossed,
         also_moving=tuple(name for name in scoped.also if name not in columns),
-        change_from=(_began(scoped, crossed, batch_id) if raised else before.change_from)
+        change_from=(_began(scoped, crossed, (before, batch_id)) if raised else before.change_from)
         if alarm
         else None,
     )
     by_window = crossed == ("window",) if raised else before.by_window and alarm
-    return decision, ScopeState(alarm, quiet, decision.since, decision.change_from, by_window)
+    height = decision.evidence.pool or 0.0
+    return decision, ScopeState(
+        alarm, quiet, decision.since, decision.change_from, by_window, height
+    )
 
 
 def _named_columns(scoped: _Scoped) -> tuple[str, ...]:
@@ -200,16 +200,20 @@ def _named_columns(scoped: _Scoped) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*scoped.columns, *(name for names in slow for name in names)]))
 
 
-def _began(scoped: _Scoped, crossed: Sequence[str], batch_id: str) -> str:
+def _began(scoped: _Scoped, crossed: Sequence[str], past: tuple[ScopeState, str]) -> str:
     """The batch with which the change is estimated to have begun.
 
-    The chart of the pool knows best: its last zero. A window knows its first batch. A check that
-    crossed alone began with itself, unless a chart was on its way.
+    A check that crosses began with itself, unless a chart was on its way before: charts rise a
+    little by chance all the time. Else the chart of the pool knows best: its last zero. A window
+    knows its first batch.
     """
+    before, batch_id = past
     pool, window = scoped.slow.get("pool"), scoped.slow.get("window")
+    if "check" in crossed and before.pool < QUIET_POOL:
+        return batch_id
     if pool is not None and pool.change_from is not None and pool.ratio >= QUIET_POOL:
         return pool.change_from
-    if window is not None and window.crossed and "check" not in crossed:
+    if window is not None and window.crossed:
         return window.change_from or batch_id
     return batch_id
 

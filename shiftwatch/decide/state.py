@@ -30,6 +30,8 @@ class ScopeState:
     change_from: str | None = None
     by_window: bool = False
     """Whether a window alone has raised the alarm: then only a window can end it."""
+    pool: float = 0.0
+    """How high the strongest chart of the pool stood, over its threshold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ UNFOLDED = 60
 
 _NAMES_SHOWN = 12
 _ENTRIES_SHOWN = 40
+_FOR_PROGRAMS = ("settings", "alarms", "limits")
 _BEATS_SHOWN = 60
 _SHARES_SHOWN = 8
 _TITLE_WIDTH = 300
@@ -85,7 +86,7 @@ def render_html(run: Run, *, timeline: Sequence[Mapping[str, Any]] = ()) -> str:
         joints=joint(run),
         skips=_skips(run.skipped),
         vanished=_vanished(run),
-        provenance=_flat(run.provenance)[:_ENTRIES_SHOWN],
+        provenance=_flat(_told(run.provenance))[:_ENTRIES_SHOWN],
         reasons=_reasons(run),
     )
 
@@ -255,6 +256,11 @@ def _facts(result: TwoSampleResult) -> list[tuple[str, str]]:
         for key, value in result.explanation.items()
         if isinstance(value, str | int | float)
     ][:_SHARES_SHOWN]
+
+
+def _told(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the settings, of which the page would be full; they are for `shiftwatch verify`."""
+    return {key: value for key, value in provenance.items() if key not in _FOR_PROGRAMS}
 
 
 def _flat(given: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

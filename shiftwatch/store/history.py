@@ -20,7 +20,7 @@ from shiftwatch.document import from_document, to_document
 from shiftwatch.errors import StoreError
 from shiftwatch.store import migrations, reading, retention, sqlite, writing
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
-from shiftwatch.values import FileFacts, Listed, Run
+from shiftwatch.values import Acceptance, FileFacts, Listed, Run
 
 
 class Store:
@@ -214,6 +214,23 @@ class Store:
         """The newest runs in the order they were committed, without their documents."""
         with self._reading() as connection:
             return reading.timeline(connection, model, limit)
+
+    # --- what is normal ----------------------------------------------------------------------
+
+    def note_acceptance(self, word: Acceptance) -> None:
+        """Note what an operator has accepted as the reference, or that it no longer is."""
+        with self._writing() as connection:
+            writing.note_acceptance(connection, word)
+
+    def acceptances(self, model: str) -> tuple[Acceptance, ...]:
+        """All that was said on a model's reference, the newest first; never forgotten."""
+        with self._reading() as connection:
+            return reading.acceptances(connection, model)
+
+    def acceptance(self, model: str) -> Acceptance | None:
+        """What is accepted now; None where the configured reference is in force."""
+        newest = next(iter(self.acceptances(model)), None)
+        return newest if newest is not None and newest.kind == "accepted" else None
 
     def forget(self, keep_days: float, present: Mapping[str, Collection[str]], now: float) -> int:
         """Delete what is older than ``keep_days``; the number of runs deleted.

@@ -107,9 +107,30 @@ def lay_progress(connection: sqlite3.Connection) -> None:
     connection.execute(_PROGRESS)
 
 
+_ACCEPTANCES = """CREATE TABLE acceptances (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    model TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    from_batch TEXT NOT NULL,
+    to_batch TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    configured_sha256 TEXT NOT NULL,
+    note TEXT NOT NULL,
+    at REAL NOT NULL
+)"""
+
+
+def lay_acceptances(connection: sqlite3.Connection) -> None:
+    """What operators have accepted as the new normal; the newest word on a model holds."""
+    connection.execute(_ACCEPTANCES)
+    connection.execute("CREATE INDEX acceptances_by_model ON acceptances (model, seq)")
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = (lay_first_tables, lay_progress)
+MIGRATIONS: tuple[Migration, ...] = (lay_first_tables, lay_progress, lay_acceptances)
 """In order; the version of a file is how many of them it has."""
 
 

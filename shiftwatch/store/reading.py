@@ -11,13 +11,14 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from shiftwatch.document import dumps
 from shiftwatch.errors import StoreError
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 from shiftwatch.store.sqlite import loaded_text
-from shiftwatch.values import FileFacts, Listed
+from shiftwatch.values import Acceptance, FileFacts, Listed
 
 _FILES = (
     "SELECT seq, uri, size, modified_ns, sha256, rows, time_min, time_max, fault, incomplete,"
@@ -171,6 +172,16 @@ def flips(connection: sqlite3.Connection, model: str, limit: int) -> tuple[Flip,
         Flip(name, scope, bool(before), bool(after), at, batch_id)
         for name, scope, before, after, at, batch_id in rows
     )
+
+
+def acceptances(connection: sqlite3.Connection, model: str) -> tuple[Acceptance, ...]:
+    """Every word of an operator on the reference of a model, the newest first."""
+    names = [item.name for item in fields(Acceptance)]
+    columns = ", ".join(names)
+    question = f"SELECT {columns} FROM acceptances WHERE model = ? ORDER BY seq DESC"  # noqa: S608 - names of ours
+    rows = connection.execute(question, (model,)).fetchall()
+    known = (dict(zip(names, row, strict=True)) for row in rows)
+    return tuple(Acceptance(**entry | {"path": loaded_text(entry["path"])}) for entry in known)
 
 
 def timeline(connection: sqlite3.Connection, model: str, limit: int) -> tuple[TimelinePoint, ...]:

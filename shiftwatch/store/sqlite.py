@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Full, LifoQueue
 
-from shiftwatch.errors import StoreError
+from shiftwatch.errors import StoreError, StoreInUseError
 
 BUSY_MILLISECONDS = 5000
 """How long a statement waits for a lock: a foreign reader's checkpoint takes far less."""
@@ -118,7 +118,7 @@ def _hold(descriptor: int, name: str) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(descriptor, 300, 0).decode(errors="replace").strip() or "unknown"
-        raise StoreError(
+        raise StoreInUseError(
             f"the history is in use by process {holder}",
             where=name,
             hint="stop that process, or give this one its own `store: {path: ...}`",

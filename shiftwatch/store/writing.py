@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from shiftwatch.errors import StoreError
 from shiftwatch.store.reading import is_judged, newest_file
 from shiftwatch.store.rows import AcceptedFile
 from shiftwatch.store.sqlite import loaded_text, stored_text
-from shiftwatch.values import FileFacts, Run
+from shiftwatch.values import Acceptance, FileFacts, Run
 
 
 def accept_file(
@@ -157,6 +158,11 @@ def insert_run(connection: sqlite3.Connection, run: Run, *, flipped: bool, docum
         "document": document,
     }
     _insert(connection, "runs", values)
+
+
+def note_acceptance(connection: sqlite3.Connection, word: Acceptance) -> None:
+    """Append a word of an operator; those before stay as they were said."""
+    _insert(connection, "acceptances", asdict(word) | {"path": stored_text(word.path)})
 
 
 def put_state(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar, cast
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
@@ -323,6 +323,63 @@ def check_status(
     if facts is None or facts["model"] != model.name:
         raise ProblemError(404, f"no check {job!r} of {model.name} is known; ask for a new one")
     return shapes.job_shape(model.name, job, facts)
+
+
+@ROUTER.get(
+    "/api/v1/models/{model}/acceptance",
+    tags=["models"],
+    summary="What is taken as normal",
+    responses={**example(shapes.EXAMPLES["acceptances"]), **described(404, 503)},
+)
+def acceptance(board: OfBoard, model: OfModel) -> shapes.AcceptancesShape:
+    """The accepted reference in force, if any, and everything that was said on it before."""
+    words = [shapes.acceptance_shape(word) for word in board.acceptances(model.name)]
+    in_force = words[0] if words and words[0].kind == "accepted" else None
+    return shapes.AcceptancesShape(model.name, in_force, words)
+
+
+@ROUTER.post(
+    "/api/v1/models/{model}/acceptance",
+    tags=["models"],
+    summary="Accept as the new normal",
+    status_code=201,
+    responses={
+        **example(shapes.EXAMPLES["acceptance"], 201, "In force from the next batch on."),
+        **described(400, 403, 404, 422, 503),
+    },
+)
+def accept(
+    board: OfBoard,
+    model: OfModel,
+    first: Annotated[
+        str | None,
+        Body(alias="from", max_length=200, description="First batch; where the change began."),
+    ] = None,
+    last: Annotated[
+        str | None, Body(alias="to", max_length=200, description="Last batch; the newest.")
+    ] = None,
+    note: Annotated[str, Body(max_length=2000, description="Why.")] = "",
+) -> shapes.AcceptanceShape:
+    """Take the rows of judged batches as the reference, until the configured one changes.
+
+    Alarms start anew with the next batch. What was judged stays as it is.
+    """
+    return shapes.acceptance_shape(board.accept(model.name, first=first, last=last, note=note))
+
+
+@ROUTER.delete(
+    "/api/v1/models/{model}/acceptance",
+    tags=["models"],
+    summary="Return to the configured reference",
+    responses={**example(shapes.EXAMPLES["acceptance"]), **described(400, 403, 404, 503)},
+)
+def undo_acceptance(
+    board: OfBoard,
+    model: OfModel,
+    note: Annotated[str, Query(max_length=2000, description="Why.")] = "",
+) -> shapes.AcceptanceShape:
+    """End what was accepted. Alarms start anew with the next batch."""
+    return shapes.acceptance_shape(board.undo_acceptance(model.name, note))
 
 
 @ROUTER.get(

@@ -57,6 +57,30 @@ class Board(Protocol):
         """
         ...
 
+    def acceptances(self, model: str) -> Sequence[Mapping[str, Any]]:
+        """What operators have said on the reference of a model, newest first.
+
+        Each has kind (accepted, undone, ended), from_batch, to_batch, rows, path, sha256,
+        configured_sha256, note and at.
+        """
+        ...
+
+    def accept(
+        self, model: str, *, first: str | None, last: str | None, note: str
+    ) -> Mapping[str, Any]:
+        """Take the rows of judged batches as the reference from now on.
+
+        Raises
+        ------
+        DataError
+            If the batches are unknown, too few or can no longer be read.
+        """
+        ...
+
+    def undo_acceptance(self, model: str, note: str) -> Mapping[str, Any]:
+        """Return to the configured reference; DataError if it is in use already."""
+        ...
+
     def job(self, job: str) -> Mapping[str, Any] | None:
         """A job: id, model, status (queued, running, done, failed), report (URL), detail."""
         ...

@@ -8,7 +8,7 @@ Never: asks the board.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
@@ -149,6 +149,52 @@ class JobShape:
     """What is being done, was done, or went wrong."""
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptanceShape:
+    """A word of an operator on what is normal for a model."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+
+    model: str
+    """Name of the model."""
+    kind: Literal["accepted", "undone", "ended"]
+    """`ended`: the configured reference has changed, which ends what was accepted."""
+    from_batch: str
+    """Id of the first batch whose rows are the reference."""
+    to_batch: str
+    """Id of the last one."""
+    rows: int
+    """Rows of the accepted reference."""
+    sha256: str
+    """SHA-256 of its file, as in the provenance of reports."""
+    path: str
+    """The file."""
+    note: str
+    """Why, in the operator's words."""
+    at: str
+    """When, ISO 8601 in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptancesShape:
+    """What is in force for a model, and all that was said before."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+
+    model: str
+    """Name of the model."""
+    in_force: AcceptanceShape | None
+    """What is accepted now; null where the configured reference is used."""
+    history: list[AcceptanceShape]
+    """All words, the newest first."""
+
+
+def acceptance_shape(facts: Mapping[str, Any]) -> AcceptanceShape:
+    """A word as the API shows it."""
+    known = {item.name: facts[item.name] for item in fields(AcceptanceShape)}
+    return AcceptanceShape(**known | {"at": iso_time(facts["at"]) or ""})
+
+
 def model_shape(status: ModelStatus) -> ModelShape:
     """A model as the API shows it."""
     run = status.last_run
@@ -285,11 +331,24 @@ _MODEL_EXAMPLE = ModelShape(
     fault=None,
 )
 _JOB = job_path("churn", "7c1d")
+_ACCEPTANCE_EXAMPLE = AcceptanceShape(
+    model="churn",
+    kind="accepted",
+    from_batch="0f3c5a1e9b7d2468",
+    to_batch="9b7d24680f3c5a1e",
+    rows=12000,
+    sha256="5e" * 32,
+    path="shiftwatch.accepted/churn/5e5e5e5e5e5e5e5e.parquet",
+    note="new price list since Monday",
+    at="2026-09-21T14:13:20Z",
+)
 
 EXAMPLES: Mapping[str, dict[str, Any]] = {
     "models": asdict(ModelsShape([_MODEL_EXAMPLE])),
     "batches": asdict(BatchesShape("churn", [_BATCH_EXAMPLE], None)),
     "queued": asdict(JobShape("7c1d", "churn", "queued", _JOB)),
+    "acceptance": asdict(_ACCEPTANCE_EXAMPLE),
+    "acceptances": asdict(AcceptancesShape("churn", _ACCEPTANCE_EXAMPLE, [_ACCEPTANCE_EXAMPLE])),
     "job": asdict(JobShape("7c1d", "churn", "done", _JOB, _BATCH_EXAMPLE.report, "1 batch judged")),
 }
 """One example of each answer, for the description."""

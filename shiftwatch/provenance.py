@@ -1,0 +1,67 @@
+"""Where a verdict comes from: enough to compute it again from its report alone.
+
+In:    the context of a check, its batch, the decision state before it.
+Out:   the part of the provenance that needs no file to be read, as JSON.
+Never: reads a file; names a secret (settings of a model hold none).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict
+from typing import Any
+
+from shiftwatch import __version__
+from shiftwatch.requests import Context
+from shiftwatch.values import Batch
+
+
+def provenance(context: Context, batch: Batch, state: str | None) -> dict[str, Any]:
+    """What was asked of a check.
+
+    Parameters
+    ----------
+    context
+        As it was used: with an accepted reference, ``settings.reference`` is its path, and
+        ``acceptance`` says by which word of an operator it came to be used.
+    batch
+        The batch.
+    state
+        Text of the decision state before it, as stored; None for a model without a past.
+
+    Returns
+    -------
+    dict
+        ``state_sha256`` is null where there is no state. Whoever ran the tests adds the SHA-256 of
+        the model and of the reference, and the versions of the libraries.
+    """
+    return {
+        "shiftwatch": __version__,
+        "python": platform.python_version(),
+        "config_sha256": context.config_sha256,
+        "batch_sha256": batch_sha256(batch),
+        "state_sha256": state_sha256(state),
+        "seed": context.seed,
+        "settings": _plain(context.model),
+        "alarms": _plain(context.alarms),
+        "limits": _plain(context.limits),
+        "acceptance": _plain(context.accepted) if context.accepted is not None else None,
+    }
+
+
+def batch_sha256(batch: Batch) -> str:
+    """Hash of the file; of several files, the hash over their hashes in order."""
+    hashes = [piece.sha256 for piece in batch.pieces]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def state_sha256(state: str | None) -> str | None:
+    """SHA-256 of a decision state as it is stored; None for none."""
+    return hashlib.sha256(state.encode()).hexdigest() if state is not None else None
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back: lists, not tuples."""
+    return json.loads(json.dumps(asdict(value)))
