@@ -261,6 +261,7 @@ def test_at_most_ten_cells_are_shown() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_interval_holds_the_true_total_variation() -> None:
     rng = np.random.default_rng(4)
     for size in (2, 10, 100):
@@ -268,7 +269,7 @@ def test_the_interval_holds_the_true_total_variation() -> None:
         now = np.roll(before, 1)
         true = float(np.abs(before - now).sum()) / 2
         inside = []
-        for _ in range(300):
+        for _ in range(100):
             reference = column(rng.choice(size, 2000, p=before))
             current = column(rng.choice(size, 300, p=now))
             outcome = compare(reference, current, max_draws=999)
