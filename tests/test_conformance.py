@@ -164,7 +164,14 @@ def holed(rng: Generator, rows: int) -> Sample:
     return Sample(rows, columns)
 
 
-LAWS = {"plain": plain, "tied": tied, "holed": holed}
+def keyed(rng: Generator, rows: int) -> Sample:
+    """A number, and a key of which most rows have their own."""
+    level = rng.integers(600, size=rows)
+    columns = (numeric("n", rng.standard_normal(rows)), categorical("c", [f"k {x}" for x in level]))
+    return Sample(rows, columns)
+
+
+LAWS = {"plain": plain, "tied": tied, "holed": holed, "keyed": keyed}
 EACH_LAW = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
@@ -181,6 +188,7 @@ NULLS = (
     ("tied", 60, 300),
     ("holed", 200, 200),
     ("holed", 70, 45),
+    ("keyed", 300, 150),
 )
 LEVELS = (0.01, 0.05, 0.2)
 BEYOND = 1e-4
