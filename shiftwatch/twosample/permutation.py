@@ -63,10 +63,14 @@ def canonical_order(features: Features) -> NDArray[np.int64]:
     return np.asarray(np.argsort(keys, kind="stable"), dtype=np.int64)
 
 
+def drawn_rows(features: Features, max_rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Positions in random order, at most ``max_rows``; what is drawn depends on contents only."""
+    return canonical_order(features)[rng.permutation(features.shape[0])[:max_rows]]
+
+
 def drawn(features: Features, max_rows: int, rng: np.random.Generator) -> Features:
     """Rows in random order, at most ``max_rows``; the draw does not depend on their order."""
-    ordered = features[canonical_order(features)]
-    return ordered[rng.permutation(features.shape[0])[:max_rows]]
+    return features[drawn_rows(features, max_rows, rng)]
 
 
 def blocks(reference: Features, current: Features) -> Blocks:
@@ -110,10 +114,20 @@ def differences(blocks_: Blocks, table: Features) -> Floats:
     -------
     Shape (permutations + 1, d).
     """
-    centred = blocks_.sums - blocks_.sums.mean(axis=0)
-    batch_sums = table.astype(np.float64) @ centred
+    centred, scale = _centred(blocks_)
+    return np.asarray((table.astype(np.float64) @ centred) * scale)
+
+
+def single_differences(blocks_: Blocks, table: Features) -> Features:
+    """The same in single precision, at half the time; ties then need a band wider than 1e-6."""
+    centred, scale = _centred(blocks_)
+    return np.asarray(table @ (centred * scale).astype(np.float32))
+
+
+def _centred(blocks_: Blocks) -> tuple[Floats, float]:
     # Centred sums add up to zero, so the reference's sum is minus the batch's.
-    return np.asarray(batch_sums * (1.0 / blocks_.rows_current + 1.0 / blocks_.rows_reference))
+    centred = blocks_.sums - blocks_.sums.mean(axis=0)
+    return centred, 1.0 / blocks_.rows_current + 1.0 / blocks_.rows_reference
 
 
 def min_p(statistics: Floats, weights: Sequence[Floats]) -> tuple[float, Floats]:
