@@ -11,14 +11,18 @@ Each bandwidth is used as plain MMD (Gretton et al. 2012) or with spectral regul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shiftwatch.sample import Sample
 from shiftwatch.twosample import encoding, pair, permutation, spectral, witness
 from shiftwatch.twosample.protocol import MIN_ROWS, NotTested, Outcome, Prepared
+
+Floats = NDArray[np.float64]
 
 _EXPLAIN_BELOW = 0.01
 
@@ -49,11 +53,15 @@ class Mmd:
         used = whole.cut(blocks.rows_reference, blocks.rows_current)
         if encoding.is_constant(used.reference.encoded, used.current.encoded):
             return NotTested("constant")
-        p_value, bandwidth, ridge = self._p_value(blocks, used, rng)
-        effect, low, high = witness.distance(used)
+        covariances = used.covariances(blocks.sums.sum(axis=0))
+        made = self._statistics(blocks, used, covariances, rng)
+        p_value, strongest = spectral.combined([statistic for _, statistic in made])
+        scale = 1.0 / blocks.rows_current + 1.0 / blocks.rows_reference
+        median = covariances[used.bandwidths.median]
+        effect, low, high = witness.distance(used, spectral.power_sums(median, scale))
         explanation: dict[str, Any] = {}
         if p_value <= _EXPLAIN_BELOW:
-            explanation = witness.explain(used, bandwidth, ridge)
+            explanation = witness.explain(used, *made[strongest])
         return Outcome(
             statistic=effect**2,
             p_value=p_value,
@@ -65,18 +73,20 @@ class Mmd:
             explanation=explanation,
         )
 
-    def _p_value(
-        self, blocks: permutation.Blocks, used: pair.Pair, rng: np.random.Generator
-    ) -> tuple[float, int, float]:
-        """Combined p-value; bandwidth and ridge of the statistic furthest from its null."""
+    def _statistics(
+        self,
+        blocks: permutation.Blocks,
+        used: pair.Pair,
+        covariances: Sequence[Floats],
+        rng: np.random.Generator,
+    ) -> list[tuple[int, spectral.Statistic]]:
+        """Every statistic, with the index of its bandwidth."""
         table = permutation.labels(blocks, self.permutations, rng)
         changes = permutation.single_differences(blocks, table)
         scale = 1.0 / blocks.rows_current + 1.0 / blocks.rows_reference
-        made: list[tuple[int, spectral.Statistic]] = []
+        made = []
         for index, rung in enumerate(used.bandwidths.ladder):
-            change, covariance = changes[:, used.parts[index]], used.covariance(index)
-            found = spectral.statistics(change, covariance, rung.ridges, scale)
+            change = changes[:, used.parts[index]]
+            found = spectral.statistics(change, covariances[index], rung.ridges, scale)
             made += [(index, statistic) for statistic in found]
-        p_value, strongest = spectral.combined([statistic for _, statistic in made])
-        index, statistic = made[strongest]
-        return p_value, index, statistic.ridge
+        return made

@@ -88,14 +88,19 @@ class Pair:
         width = self.current.features.shape[1]
         return kernel.parts(width, len(self.bandwidths.ladder))
 
-    def covariance(self, bandwidth: int) -> Floats:
-        """Pooled covariance of the features of one bandwidth, shape (features, features)."""
-        part = self.parts[bandwidth]
-        x, y = self.reference.features[:, part], self.current.features[:, part]
-        total = (x.T @ x if self.grams is None else self.grams[bandwidth]) + y.T @ y
-        rows = x.shape[0] + y.shape[0]
-        mean = (x.sum(axis=0, dtype=np.float64) + y.sum(axis=0, dtype=np.float64)) / rows
-        return np.asarray(total / rows - np.outer(mean, mean), dtype=np.float64)
+    def covariances(self, sums: Floats) -> list[Floats]:
+        """Pooled covariance of the features of each bandwidth; ``sums`` are of all rows."""
+        rows = self.reference.features.shape[0] + self.current.features.shape[0]
+        made = []
+        for index, part in enumerate(self.parts):
+            y, mean = self.current.features[:, part], sums[part] / rows
+            total = y.T @ y + (self._gram(part) if self.grams is None else self.grams[index])
+            made.append(np.asarray(total / rows - np.outer(mean, mean), dtype=np.float64))
+        return made
+
+    def _gram(self, part: slice) -> Features:
+        x = self.reference.features[:, part]
+        return np.asarray(x.T @ x)
 
 
 def keep(reference: Sample, features: int, max_rows: int, rng: np.random.Generator) -> Prepared:

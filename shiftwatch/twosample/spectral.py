@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, special
+from scipy import special
+from scipy.linalg import lapack
 
 from shiftwatch.twosample.permutation import P_FLOOR, weighted_chi2_tail
 
@@ -88,26 +89,35 @@ def statistics(
 
 def _statistic(changes: Features, covariance: Floats, ridge: float, scale: float) -> Statistic:
     if math.isinf(ridge):
-        square = covariance @ covariance
-        sums = (np.trace(covariance), np.trace(square), np.sum(square * covariance))
-        values = np.einsum("bi,bi->b", changes, changes)
+        moments = power_sums(covariance, scale)
     else:
         root = whitener(covariance, ridge)
         # Eigenvalues w / (w + ridge) are 1 - ridge / (w + ridge); the latter are at hand.
-        inner = np.eye(len(root)) - ridge * (root @ root.T)
-        square = inner @ inner
-        sums = (np.trace(inner), np.trace(square), np.sum(square * inner))
-        whitened = changes @ root.T.astype(np.float32)
-        values = np.einsum("bi,bi->b", whitened, whitened)
-    first, second, third = (float(x) * scale**power for power, x in enumerate(sums, start=1))
-    return Statistic(values.astype(np.float64), (first, second, third), covariance, ridge, scale)
+        moments = power_sums(np.eye(len(root)) - ridge * (root @ root.T), scale)
+        changes = changes @ root.T.astype(np.float32)
+    values = np.einsum("bi,bi->b", changes, changes).astype(np.float64)
+    return Statistic(values, moments, covariance, ridge, scale)
+
+
+def power_sums(matrix: Floats, scale: float) -> tuple[float, float, float]:
+    """Sums of the first three powers of the eigenvalues of a symmetric matrix times ``scale``.
+
+    Examples
+    --------
+    >>> power_sums(np.diag([1.0, 2.0]), 1.0)
+    (3.0, 5.0, 9.0)
+    """
+    square = matrix @ matrix
+    sums = np.trace(matrix), np.trace(square), np.sum(square * matrix)
+    return float(sums[0] * scale), float(sums[1] * scale**2), float(sums[2] * scale**3)
 
 
 def whitener(covariance: Floats, ridge: float) -> Floats:
     """A matrix G with G' G = (covariance + ridge)^-1."""
     damped = covariance + (ridge + 1e-12) * np.eye(len(covariance))
     factor = np.linalg.cholesky(damped)
-    return np.asarray(linalg.solve_triangular(factor, np.eye(len(factor)), lower=True))
+    inverse, _ = lapack.dtrtri(factor, lower=1)
+    return np.asarray(inverse)
 
 
 def _largest_eigenvalue(covariance: Floats) -> float:

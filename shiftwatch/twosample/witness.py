@@ -16,7 +16,7 @@ from scipy import special
 
 from shiftwatch.twosample import permutation
 from shiftwatch.twosample.pair import Pair
-from shiftwatch.twosample.spectral import whitener
+from shiftwatch.twosample.spectral import Statistic, whitener
 
 Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
@@ -26,8 +26,8 @@ _COLUMN_ROWS = 1000
 """Rows of each side from which the shares of columns are computed."""
 
 
-def explain(pair: Pair, bandwidth: int, ridge: float) -> dict[str, Any]:
-    """Columns and rows that carry one statistic.
+def explain(pair: Pair, bandwidth: int, statistic: Statistic) -> dict[str, Any]:
+    """Columns and rows that carry one statistic, which is of this bandwidth.
 
     The witness function h(z) = phi(z)' (C + ridge)^-1 (mean of the batch - mean of the reference)
     is large where the batch is dense and the reference is not (Jitkrittum et al. 2016,
@@ -43,8 +43,8 @@ def explain(pair: Pair, bandwidth: int, ridge: float) -> dict[str, Any]:
     part = pair.parts[bandwidth]
     x, y = pair.reference.features[:, part], pair.current.features[:, part]
     direction = y.mean(axis=0, dtype=np.float64) - x.mean(axis=0, dtype=np.float64)
-    if not math.isinf(ridge):
-        root = whitener(pair.covariance(bandwidth), ridge)
+    if not math.isinf(statistic.ridge):
+        root = whitener(statistic.covariance, statistic.ridge)
         direction = root.T @ (root @ direction)
     appeared = _ranked(-(y @ direction), pair.current.encoded)
     vanished = _ranked(x @ direction, pair.reference.encoded)
@@ -85,7 +85,7 @@ def _height(x: Features, y: Features, direction: Floats) -> float:
     return float(gap @ direction) / math.sqrt(half)
 
 
-def distance(pair: Pair) -> tuple[float, float, float]:
+def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, float, float]:
     """MMD at the median bandwidth with a 95 % interval; 0 where its square comes out negative.
 
     The square is estimated without bias (Gretton et al. 2012, JMLR 13, Lemma 6). Its variance is
@@ -94,12 +94,18 @@ def distance(pair: Pair) -> tuple[float, float, float]:
     where they do not. There the law is skewed to the right, so the lower end uses the quantile of
     the gamma law with its three moments; the normal one is too large for the upper end, and kept.
 
+    Parameters
+    ----------
+    pair
+        Only rows in use.
+    moments
+        tr(C^k) (1/m + 1/n)^k for k = 1, 2, 3.
+
     Returns
     -------
     MMD, lower and upper end; each in [0, 1.42], since the kernel is 1 at distance 0.
     """
-    bandwidth = pair.bandwidths.median
-    part = pair.parts[bandwidth]
+    part = pair.parts[pair.bandwidths.median]
     x, y = pair.reference.features[:, part], pair.current.features[:, part]
     m, n = x.shape[0], y.shape[0]
     mean_x, mean_y = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
@@ -107,9 +113,7 @@ def distance(pair: Pair) -> tuple[float, float, float]:
     within = (m * (mean_x @ mean_x) - 1) / (m - 1) + (n * (mean_y @ mean_y) - 1) / (n - 1)
     square = within - 2 * (mean_x @ mean_y)
     between = 4 * (float(np.var(x @ gap)) / m + float(np.var(y @ gap)) / n)
-    covariance = pair.covariance(bandwidth) * (1 / m + 1 / n)
-    squared = covariance @ covariance
-    null, third = 2 * float(np.trace(squared)), 8 * float(np.sum(squared * covariance))
+    null, third = 2 * moments[1], 8 * moments[2]
     down = math.sqrt(1.96**2 * between + _upper_quantile(null, third) ** 2)
     up = 1.96 * math.sqrt(between + null)
     ends = (square, square - down, square + up)
