@@ -7,8 +7,10 @@ Never: tests anything; looks at which sample a row is from.
 Which widths and ridges help was measured (``benchmarks/calibration/mmd.py``): wide kernels see
 means, spreads and correlations of many columns; narrow ones see ripples and clusters of few. In
 many columns a narrow kernel holds every row to be equally far from every other and would only
-dilute the others, so the ladder is chosen by how much of a kernel is left off its diagonal. Laplace
-kernels were tried at the same cost and added nothing to these.
+dilute the others, so the ladder is chosen by how much of a kernel is left off its diagonal. With
+150 runs a cell (standard error .04) the fine ladder found ripples in two columns (a=.6) with power
+.47; five bandwidths with six ridges each .36, five plain kernels .26. Laplace kernels, tried at the
+same cost, were below the best Gaussian one in every cell.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ class Rung:
 
 Ladder = tuple[Rung, ...]
 
+# Plain MMD at the median distance is left out where narrow kernels see: it took .02 to .04 from the
+# power against ripples, and means of few columns are what the tests by column find best.
 _FINE: Ladder = (Rung(1, (1e-2,)), Rung(4, (1e-3,)), Rung(16, (0.3,)), Rung(64, (1e-4,)))
 _MIDDLE: Ladder = (Rung(1, (PLAIN, 1e-2)), Rung(4, (1e-2,)), Rung(16, (0.3,)))
 _COARSE: Ladder = (Rung(0.25, (PLAIN, 1e-2)), Rung(1, (PLAIN, 1e-2)), Rung(4, (PLAIN,)))
