@@ -93,6 +93,10 @@ def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, fl
     (their Corollary 16), plus 2 tr(C^2) (1/m + 1/n)^2 with the pooled covariance C, which rules
     where they do not. There the law is skewed to the right, so the lower end uses the quantile of
     the gamma law with its three moments; the normal one is too large for the upper end, and kept.
+    To the variance comes that of the random features, so that the interval is for the kernel itself
+    and not for the frequencies drawn. Simulated with normal laws, distances 0 to .66, m=300, n=100
+    (800 runs) and m=1000, n=250 (300 runs): the truth was above the upper end in 0 to 3.3 % of the
+    runs and below the lower one in 0 to .3 %.
 
     Parameters
     ----------
@@ -113,12 +117,23 @@ def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, fl
     within = (m * (mean_x @ mean_x) - 1) / (m - 1) + (n * (mean_y @ mean_y) - 1) / (n - 1)
     square = within - 2 * (mean_x @ mean_y)
     between = 4 * (float(np.var(x @ gap)) / m + float(np.var(y @ gap)) / n)
+    between += _frequency_variance(gap)
     null, third = 2 * moments[1], 8 * moments[2]
     down = math.sqrt(1.96**2 * between + _upper_quantile(null, third) ** 2)
     up = 1.96 * math.sqrt(between + null)
+    # The variance goes with the square, so that a low estimate has too low a variance as well.
+    growth = max(1.0, (square + up) / max(float(gap @ gap), 1e-300))
+    up = 1.96 * math.sqrt(between * growth + null)
     ends = (square, square - down, square + up)
     mmd, low, high = (math.sqrt(min(2.0, max(0.0, end))) for end in ends)
     return mmd, low, high
+
+
+def _frequency_variance(gap: Features) -> float:
+    """Variance of the square of MMD, as a mean over frequencies, due to their random choice."""
+    half = gap.size // 2
+    squares = half * (gap[:half].astype(np.float64) ** 2 + gap[half:].astype(np.float64) ** 2)
+    return float(np.var(squares)) / half
 
 
 def _upper_quantile(variance: float, third: float) -> float:
