@@ -180,7 +180,7 @@ def _pooled(
 ) -> Pair:
     features, max_rows = limits
     both = joined(reference, current)
-    encoded, owners = encoding.encode(encoding.fit(both), both)
+    encoded, owners = _varying(*encoding.encode(encoding.fit(both), both))
     orders = [
         permutation.drawn_rows(part, max_rows, rng)
         for part in (encoded[: reference.rows], encoded[reference.rows :])
@@ -195,6 +195,13 @@ def _pooled(
         for part, order in zip(rows, orders, strict=True)
     ]
     return Pair(sides[0], sides[1], chosen, frequencies, owners, current.names())
+
+
+def _varying(encoded: Features, owners: NDArray[np.intp]) -> tuple[Features, NDArray[np.intp]]:
+    """Without the columns, such as indicators of nulls there are none of, that say nothing."""
+    varies = encoded.min(axis=0) < encoded.max(axis=0)
+    varies[0] = True  # so that a constant sample has a column, too
+    return np.ascontiguousarray(encoded[:, varies]), owners[varies]
 
 
 def joined(first: Sample, second: Sample) -> Sample:
