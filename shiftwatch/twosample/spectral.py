@@ -117,7 +117,7 @@ def power_sums(matrix: Floats, scale: float) -> tuple[float, float, float]:
 def whitener(covariance: Floats, ridge: float) -> Floats:
     """A matrix G with G' G = (covariance + ridge)^-1."""
     damped = covariance + (ridge + 1e-12) * np.eye(len(covariance))
-    factor = np.linalg.cholesky(damped)
+    factor = np.asarray(np.linalg.cholesky(damped), dtype=np.float64)
     return _inverse_of_lower(factor)
 
 
