@@ -58,10 +58,15 @@ _COARSE: Ladder = (Rung(0.25, (PLAIN, 1e-2)), Rung(1, (PLAIN, 1e-2)), Rung(4, (P
 
 @dataclass(frozen=True, slots=True)
 class Bandwidths:
-    """``gamma`` of exp(-gamma |x - y|^2) at the median distance, and the ladder around it."""
+    """``gamma`` of exp(-gamma |x - y|^2) at the median distance, and which ladder is around it."""
 
     gamma: float
-    ladder: Ladder
+    fine: bool
+
+    @property
+    def ladder(self) -> Ladder:
+        """The bandwidths with their ridges, the narrowest last."""
+        return _FINE if self.fine else _COARSE
 
     @property
     def median(self) -> int:
@@ -84,7 +89,7 @@ def bandwidths(encoded: Features) -> Bandwidths:
     positive = pairs[pairs > 1e-9]
     gamma = 1.0 / float(np.median(positive)) if positive.size else 1.0
     narrow = np.exp(-gamma * _FINE[-1].multiple * pairs)
-    return Bandwidths(gamma, _FINE if narrow.mean() >= _LEAST_KERNEL else _COARSE)
+    return Bandwidths(gamma, fine=bool(narrow.mean() >= _LEAST_KERNEL))
 
 
 def frequencies(

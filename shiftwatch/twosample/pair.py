@@ -108,9 +108,9 @@ def keep(reference: Sample, features: int, max_rows: int, rng: np.random.Generat
     if reference.rows <= min(_POOLED_ROWS, max_rows):
         return _keep_columns(reference)
     apart, kept = encoding.held_out_rows(reference.rows, max_rows, rng, _HELD_OUT_SHARE)
-    facts = encoding.fit(reference.take(apart))
-    fitted, _ = encoding.encode(facts, reference.take(apart))
-    encoded, _ = encoding.encode(facts, reference.take(kept))
+    fit = encoding.fit(reference.take(apart))
+    fitted, _ = encoding.encode(fit, reference.take(apart))
+    encoded, _ = encoding.encode(fit, reference.take(kept))
     chosen = kernel.bandwidths(fitted)
     frequencies = kernel.frequencies(chosen, encoded.shape[1], features, rng)
     expanded = kernel.expand(encoded, frequencies)
@@ -122,11 +122,8 @@ def keep(reference: Sample, features: int, max_rows: int, rng: np.random.Generat
         "grams": np.stack([expanded[:, p].T @ expanded[:, p] for p in parts]).astype(np.float64),
         "positions": kept,
     }
-    ladder = [[rung.multiple, list(rung.ridges)] for rung in chosen.ladder]
-    return Prepared(
-        arrays,
-        {"encoding": facts, "gamma": chosen.gamma, "ladder": ladder, "rows": int(kept.size)},
-    )
+    facts = {"encoding": fit, "gamma": chosen.gamma, "fine": chosen.fine}
+    return Prepared(arrays, facts | {"rows": int(kept.size)})
 
 
 def _keep_columns(reference: Sample) -> Prepared:
@@ -166,13 +163,9 @@ def _cached(prepared: Prepared, current: Sample, max_rows: int, rng: np.random.G
     order = permutation.drawn_rows(encoded, max_rows, rng)
     reference = Side(arrays["encoded"], arrays["features"], arrays["positions"])
     batch = Side(encoded[order], kernel.expand(encoded[order], arrays["frequencies"]), order)
-    bandwidths = kernel.Bandwidths(facts["gamma"], _ladder(facts["ladder"]))
+    bandwidths = kernel.Bandwidths(facts["gamma"], facts["fine"])
     names = current.names()
     return Pair(reference, batch, bandwidths, arrays["frequencies"], owners, names, arrays["grams"])
-
-
-def _ladder(facts: Any) -> kernel.Ladder:
-    return tuple(kernel.Rung(multiple, tuple(ridges)) for multiple, ridges in facts)
 
 
 def _pooled(

@@ -107,7 +107,7 @@ def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, fl
 
     Returns
     -------
-    MMD, lower and upper end; each in [0, 1.42], since the kernel is 1 at distance 0.
+    MMD, lower and upper end; each in [0, 1]: what is beyond counts as 1.
     """
     part = pair.parts[pair.bandwidths.median]
     x, y = pair.reference.features[:, part], pair.current.features[:, part]
@@ -125,7 +125,7 @@ def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, fl
     growth = max(1.0, (square + up) / max(float(gap @ gap), 1e-300))
     up = 1.96 * math.sqrt(between * growth + null)
     ends = (square, square - down, square + up)
-    mmd, low, high = (math.sqrt(min(2.0, max(0.0, end))) for end in ends)
+    mmd, low, high = (math.sqrt(min(1.0, max(0.0, end))) for end in ends)
     return mmd, low, high
 
 
