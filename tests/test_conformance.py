@@ -269,9 +269,17 @@ def test_the_order_of_the_batchs_rows_and_of_its_dictionary_does_not_matter(
     rng = np.random.default_rng(1)
     reference, current = law(rng, 500), law(rng, 150)
     prepared = subject.prepare(reference)
-    answer = subject.run(prepared, current)
+    answer = placeless(subject.run(prepared, current))
     for _ in range(3):
-        assert subject.run(prepared, reordered(current, rng)) == answer
+        assert placeless(subject.run(prepared, reordered(current, rng))) == answer
+
+
+def placeless(answer: Outcome | NotTested) -> Outcome | NotTested:
+    """Without the positions of rows of the batch, which are in its order."""
+    if isinstance(answer, NotTested):
+        return answer
+    said = {key: value for key, value in answer.explanation.items() if key != "appeared"}
+    return replace(answer, explanation=said)
 
 
 @EACH_LAW

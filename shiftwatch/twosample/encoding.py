@@ -48,10 +48,24 @@ def held_out(reference: Sample, max_rows: int, rng: np.random.Generator) -> tupl
 
     Rows beyond ``max_rows`` are free for fitting; a smaller reference gives one in five.
     """
-    order = rng.permutation(reference.rows)
-    spare = max(reference.rows // _HELD_OUT_SHARE, reference.rows - max_rows)
-    cut = min(spare, _HELD_OUT_ROWS)
-    return reference.take(order[:cut]), reference.take(order[cut : cut + max_rows])
+    apart, kept = held_out_rows(reference.rows, max_rows, rng, _HELD_OUT_SHARE)
+    return reference.take(apart), reference.take(kept)
+
+
+def held_out_rows(
+    rows: int, max_rows: int, rng: np.random.Generator, share: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of the rows to fit on, one in ``share`` where none are spare, and of those to test.
+
+    Examples
+    --------
+    >>> apart, kept = held_out_rows(4000, 5000, np.random.default_rng(0), 10)
+    >>> apart.size, kept.size
+    (400, 3600)
+    """
+    order = rng.permutation(rows)
+    cut = min(max(rows // share, rows - max_rows), _HELD_OUT_ROWS)
+    return order[:cut], order[cut : cut + max_rows]
 
 
 def fit(slice_: Sample) -> list[dict[str, Any]]:
