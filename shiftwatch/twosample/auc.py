@@ -17,6 +17,9 @@ EXPLAIN_BELOW = 0.01
 
 _MOST_ROWS = 10
 
+P_FLOOR = 1e-300
+"""No p-value is 0; below this the exponent of a double ends."""
+
 Numbers = NDArray[Any]
 
 

@@ -24,7 +24,7 @@ Features = NDArray[np.float32]
 PRIORS = (Prior(share=0.3, edge=2.0), Prior(share=0.1, edge=3.0))
 """Of the columns, and of their squares and products."""
 
-_WEIGHTS = (0.95, 0.05)
+_WEIGHTS = (0.97, 0.03)
 """Parts of the level. Squares and products are many and few of them shift, so a small part costs
 them little; a large one would cost the means power."""
 
@@ -68,7 +68,10 @@ class Scores:
         """
         folds = np.unique(self.current_folds)
         areas = [
-            auc(self.current[self.current_folds == fold], self.reference[self.reference_folds == fold])
+            auc(
+                self.current[self.current_folds == fold],
+                self.reference[self.reference_folds == fold],
+            )
             for fold in folds
         ]
         sizes = np.bincount(self.current_folds)[folds]

@@ -51,9 +51,7 @@ def strongest(sides: Sides, names: tuple[str, ...]) -> list[dict[str, Any]]:
     return [entry[1] for entry in clear[:_MOST_MOVES]]
 
 
-def _means_and_spreads(
-    sides: Sides, names: tuple[str, ...]
-) -> list[tuple[float, dict[str, Any]]]:
+def _means_and_spreads(sides: Sides, names: tuple[str, ...]) -> list[tuple[float, dict[str, Any]]]:
     told = []
     for index in np.unique(sides.frame.pairs).tolist():
         x, y = (side[:, index].astype(np.float64) for side in (sides.reference, sides.current))
@@ -80,7 +78,9 @@ def _products(sides: Sides, names: tuple[str, ...]) -> list[tuple[float, dict[st
         x, y = (side[:, left] * side[:, right] for side in centred)
         change = float(y.mean() - x.mean())
         first, second = sorted(names[int(sides.frame.owners[side])] for side in (left, right))
-        told.append((change / _standard_error(x, y), _move(first, f"product with {second}", change)))
+        told.append(
+            (change / _standard_error(x, y), _move(first, f"product with {second}", change))
+        )
     return told
 
 

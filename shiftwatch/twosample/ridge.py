@@ -53,9 +53,9 @@ def prepare(reference: Sample, max_rows: int, rng: np.random.Generator) -> Prepa
     tested = order[spare : spare + max_rows]
     frame = whitening.fit(reference.take(order[:spare]))
     standardised = frame.standardised(reference.take(tested))
-    arrays, facts = frame.to_plain()
-    arrays |= {"standardised": standardised, "positions": tested.astype(np.int32)}
-    return Prepared(arrays, {"encoding": facts, "pooled": False})
+    plain, encoding = frame.to_plain()
+    tested_rows = {"standardised": standardised, "positions": tested.astype(np.int32)}
+    return Prepared(plain | tested_rows, {"encoding": encoding, "pooled": False})
 
 
 def run(

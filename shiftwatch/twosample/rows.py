@@ -89,7 +89,7 @@ def kept(sample: Sample) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """A sample as two arrays and JSON facts; :func:`restored` is the inverse."""
     numbers = [np.where(c.valid, c.values, np.nan) for c in sample.columns if c.kind == "numeric"]
     codes = [c.values for c in sample.columns if c.kind != "numeric"]
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "numbers": np.array(numbers, dtype=np.float64).reshape(len(numbers), sample.rows),
         "codes": np.array(codes, dtype=np.int32).reshape(len(codes), sample.rows),
     }

@@ -107,7 +107,7 @@ def fit(sample: Sample) -> Frame:
     standard = ((encoded - centre) / scale).astype(np.float32)
     correlation = (standard.T @ standard).astype(np.float64) / max(1, sample.rows)
     np.fill_diagonal(correlation, 1.0)
-    whitening = _whitening(correlation)
+    whitening = _whitening(_shrunk(correlation, sample.rows))
     pairs = _pairs(sample, owners, correlation)
     products = _products(standard @ whitening, pairs)
     spread = products.std(axis=0)
@@ -121,6 +121,20 @@ def fit(sample: Sample) -> Frame:
         np.where(spread > 1e-6, spread, 1.0),
         owners.astype(np.int64),
     )
+
+
+def _shrunk(correlation: Floats, rows: int) -> Floats:
+    """Correlations shrunk towards 0 by as much of their size as is noise.
+
+    Columns that do not depend on each other are then left as they are; taking noise out of them
+    would cost power. Intensity: Schäfer & Strimmer (2005), Stat. Appl. Genet. Mol. Biol. 4, 32,
+    with the variance (1 - r^2)^2 / rows of a correlation.
+    """
+    width = correlation.shape[0]
+    squares = correlation[~np.eye(width, dtype=bool)] ** 2
+    noise = float(np.sum((1 - np.minimum(squares, 1.0)) ** 2)) / max(1, rows)
+    intensity = min(1.0, noise / max(float(squares.sum()), 1e-300))
+    return np.asarray((1 - intensity) * correlation + intensity * np.eye(width))
 
 
 def _whitening(correlation: Floats) -> Features:
@@ -137,9 +151,7 @@ def _products(coordinates: Features, pairs: NDArray[np.int64]) -> Floats:
     return np.asarray(wide[:, pairs[:, 0]] * wide[:, pairs[:, 1]])
 
 
-def _pairs(
-    sample: Sample, owners: NDArray[np.intp], correlation: Floats
-) -> NDArray[np.int64]:
+def _pairs(sample: Sample, owners: NDArray[np.intp], correlation: Floats) -> NDArray[np.int64]:
     """Pairs of coordinates to multiply, shape (q, 2): squares first.
 
     Bound to columns by their names, so that another order of columns is the same choice.
