@@ -32,7 +32,7 @@ _MOST_BLOCKS = 512
 """Blocks of both sides together; fewer lose power, more only cost time."""
 
 _LEAST_BLOCKS = 16
-"""Blocks of the batch at least, as far as it has rows."""
+"""Blocks of each side at least, as far as it has rows."""
 
 _FOLDS = 10
 
@@ -97,7 +97,7 @@ class Fit:
         """Whiten, cut into blocks, standardise by the variance between all blocks."""
         whitened = tuple(sides.frame.coordinates(side) for side in (sides.reference, sides.current))
         m, n = len(sides.reference), len(sides.current)
-        size = min(-(-(m + n) // _MOST_BLOCKS), max(1, n // _LEAST_BLOCKS))
+        size = min(-(-(m + n) // _MOST_BLOCKS), max(1, min(m, n) // _LEAST_BLOCKS))
         sums = np.concatenate([sides.frame.block_sums(side, size) for side in whitened[::-1]])
         sums -= sums.mean(axis=0, dtype=np.float64).astype(np.float32)
         rows_current = n // size * size

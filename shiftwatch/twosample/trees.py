@@ -152,14 +152,23 @@ class _Halves:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scorer:
-    """Trained trees, and the slots of the categories of the rows they were trained on."""
+    """Trained trees, with the categories and the columns of the rows they were trained on.
+
+    ``alive`` are the columns with any value there; the others are held at 0, since scikit-learn
+    finds no bins for them.
+    """
 
     model: Any
     slots: Mapping[str, Mapping[str, int]]
+    alive: NDArray[np.bool_]
 
     def scores(self, sample: Sample) -> Floats:
         """Log odds of being a row of the batch, shape (rows,)."""
-        return self.of_matrix(_matrix(sample, self.slots))
+        return self.of_matrix(self.matrix(sample))
+
+    def matrix(self, sample: Sample) -> Floats:
+        """A sample as the trees see it, shape (rows, columns)."""
+        return _with_only(self.alive, _matrix(sample, self.slots))
 
     def of_matrix(self, matrix: Floats) -> Floats:
         """The same of a matrix as the trees see it; in single precision, so that ties are ties."""
@@ -182,8 +191,15 @@ def _trained(halves: _Halves, rng: np.random.Generator) -> _Scorer:
         random_state=int(rng.integers(2**31)),
     )
     # No weights: the area is free of the sides' sizes, and weighted bins take five times as long.
-    model.fit(_matrix(train, slots), labels)
-    return _Scorer(model, slots)
+    matrix = _matrix(train, slots)
+    alive = np.asarray(np.any(~np.isnan(matrix), axis=0))
+    model.fit(_with_only(alive, matrix), labels)
+    return _Scorer(model, slots, alive)
+
+
+def _with_only(alive: NDArray[np.bool_], matrix: Floats) -> Floats:
+    matrix[:, ~alive] = 0.0
+    return matrix
 
 
 def _slots(column: Column) -> dict[str, int]:
@@ -250,7 +266,7 @@ def _importance(scorer: _Scorer, halves: _Halves, rng: np.random.Generator) -> l
         side.take(np.arange(min(side.rows, _IMPORTANCE_ROWS)))
         for side in (halves.test_batch, halves.test_reference)
     ]
-    matrix = _matrix(rows.pooled(*sides), scorer.slots)
+    matrix = scorer.matrix(rows.pooled(*sides))
 
     def area(of: Floats) -> float:
         scores = scorer.of_matrix(of)
