@@ -135,7 +135,7 @@ CASES: tuple[Case, ...] = (
         ">= .95 at level .05",
         partial(found, correlated),
         partial(reaches, 0.95),
-        runs=1000,
+        runs=500,
         quick_runs=100,
     ),
     Case(
