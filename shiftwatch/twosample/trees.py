@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from shiftwatch.errors import ConfigError
 from shiftwatch.sample import Column, Sample
@@ -248,8 +248,11 @@ def _permuted_p(batch: Floats, reference: Floats, rng: np.random.Generator) -> f
     """Exact by permutation of the held-out labels; a seeded part of a much larger side is used."""
     reference = reference[: _PERMUTED_RATIO * batch.size]
     batch = batch[: _PERMUTED_RATIO * reference.size]
+    _, places, counts = np.unique(
+        np.concatenate([batch, reference]), return_inverse=True, return_counts=True
+    )
     # Twice the midranks are whole numbers, so equal rank sums are equal.
-    ranks = np.round(2 * stats.rankdata(np.concatenate([batch, reference])))
+    ranks = (2 * np.cumsum(counts) - counts + 1)[places]
     order = rng.random((_PERMUTATIONS, ranks.size), dtype=np.float32)
     chosen = np.argpartition(order, batch.size - 1, axis=1)[:, : batch.size]
     reached = np.count_nonzero(ranks[chosen].sum(axis=1) >= ranks[: batch.size].sum())

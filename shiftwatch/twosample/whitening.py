@@ -37,6 +37,9 @@ _MOST_SQUARED = 100
 _MOST_PRODUCTS = 300
 """Products of two columns: half of them the most correlated pairs, half a choice by name."""
 
+_BLOCKS_AT_ONCE = 128
+"""Blocks whose products are held at the same time: 5 MB at most."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
@@ -92,9 +95,14 @@ class Frame:
         left, right = places.reshape(self.pairs.shape).T
         count = coordinates.shape[0] // size
         shaped = coordinates[: count * size, numeric].reshape(count, size, numeric.size)
-        products = np.matmul(shaped.transpose(0, 2, 1), shaped)[:, left, right]
-        sums = (products - size * self.pair_centre) / self.pair_scale
-        return np.asarray(sums, dtype=np.float32)
+        sums = np.empty((count, len(self.pairs)), dtype=np.float32)
+        for start in range(0, count, _BLOCKS_AT_ONCE):
+            part = shaped[start : start + _BLOCKS_AT_ONCE]
+            squares = np.matmul(part.transpose(0, 2, 1), part)
+            sums[start : start + _BLOCKS_AT_ONCE] = squares[:, left, right]
+        sums -= (size * self.pair_centre).astype(np.float32)
+        sums /= self.pair_scale.astype(np.float32)
+        return sums
 
 
 def fit(sample: Sample) -> Frame:
