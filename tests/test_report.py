@@ -175,7 +175,7 @@ def hostile_run(name: str) -> Run:
                 "an alarm needs 0.001."
             ),
         ),
-        ("insufficient", "Not enough rows to judge: 9 of at least 10."),
+        ("insufficient", "Not enough rows to judge: 12 of at least 30."),
         (
             "invalid",
             "This batch cannot be judged as it should: column `age` is missing, and 2 more faults.",
