@@ -17,8 +17,12 @@ from shiftwatch.twosample.discriminant import Sides
 from shiftwatch.twosample.whitening import Frame
 
 _MOST_MOVES = 5
-_LEAST_ERRORS = 3.0
-"""Standard errors from which a change is told: of hundreds looked at, few exceed it by chance."""
+_LEAST_ERRORS = 4.0
+"""Standard errors from which a change is told: of hundreds looked at, hardly one exceeds it by
+chance."""
+
+_MOST_ROWS = 2000
+"""Rows of each side that are looked at: enough to tell the size of a change."""
 
 
 def shares(
@@ -45,7 +49,8 @@ def strongest(sides: Sides, names: tuple[str, ...]) -> list[dict[str, Any]]:
     Means change by so many standard deviations, and so do spreads; a product of two columns
     changes as their correlation does. Deviations are the reference's, of clipped values.
     """
-    told = _means_and_spreads(sides, names) + _products(sides, names)
+    looked = Sides(sides.frame, sides.reference[:_MOST_ROWS], sides.current[:_MOST_ROWS])
+    told = _means_and_spreads(looked, names) + _products(looked, names)
     clear = [entry for entry in told if abs(entry[0]) >= _LEAST_ERRORS]
     clear.sort(key=lambda entry: (-abs(entry[0]), entry[1]["column"], entry[1]["what"]))
     return [entry[1] for entry in clear[:_MOST_MOVES]]
