@@ -172,7 +172,7 @@ CASES: tuple[Case, ...] = tuple(
         "whole check finds no fewer, level .05 within its error",
         partial(simulate, rows),
         kept,
-        runs=10,
+        runs=8,
         quick_runs=1 if rows in (20, 200) else 0,
     )
     for rows in SIZES
