@@ -265,7 +265,7 @@ def test_enough_rows_with_too_few_values_are_insufficient_data_too(
     context: Context, tmp_path: Path
 ) -> None:
     low = replace(context, model=replace(context.model, window=WindowSettings(min_rows=5)))
-    run = _run(low, tmp_path, _rows(20))
+    run = _run(low, tmp_path, _rows(9))
     assert run.verdict == "insufficient_data"
     assert run.reasons == ("no test had enough rows",)
     assert {skip.reason for skip in run.skipped} >= {"too_few_rows"}

@@ -265,9 +265,9 @@ def test_enough_rows_and_no_test_is_not_called_too_few() -> None:
 
 
 def test_too_few_rows_need_no_reason_to_be_said() -> None:
-    run = replace(sample_runs.insufficient(), reasons=())
+    run = replace(sample_runs.insufficient(), batch=sample_runs.batch(9), reasons=())
 
-    assert verdict_sentence(run) == "Not enough rows to judge: 12 of at least 30."
+    assert verdict_sentence(run) == "Not enough rows to judge: 9 of at least 10."
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,6 @@ def test_a_value_that_cannot_be_is_refused_by_field_and_message(
 
 
 LATER: list[tuple[Made, str, str]] = [
-    (lambda: s.ClassifierSettings(learner="trees"), "learner", "write ridge"),
     (
         lambda: _model(model="s3://bucket/m.onnx"),
         "model",

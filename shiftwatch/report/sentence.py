@@ -14,7 +14,7 @@ from collections.abc import Callable
 from shiftwatch.report.phrase import Name, Phrase, listed, p_text, plain, plural, said
 from shiftwatch.values import Decision, Finding, Run, Scope, Verdict
 
-MIN_ROWS = 30
+MIN_ROWS = 10
 """Rows below which no test runs whatever is configured; ``twosample.protocol`` has the reason."""
 
 SCOPE_NOUNS: dict[Scope, str] = {

@@ -49,7 +49,9 @@ class Distinct:
     are counted, not distinct values, because a value of one row then adds nothing: where most
     values occur once the bound is that of a Poisson number of repeats, while a bound of D would
     treat every single row as a coin. Where values have many rows it is very conservative;
-    :mod:`shiftwatch.twosample.chisquare` looks at those.
+    :mod:`shiftwatch.twosample.chisquare` looks at those. 1 where both sides have the same share of
+    distinct values: a batch that is the reference itself is no random draw from both together, as
+    every value falls on both sides, but nothing about its repeats has changed.
 
     Effect: the difference of the shares of distinct values among s rows, s the smaller of both
     sizes, each the mean over all subsets of s rows (rarefaction, Hurlbert 1971), without its sign.
@@ -97,7 +99,7 @@ class Distinct:
         effect, reach = abs(now - before), _reach(m, n)
         return Outcome(
             statistic=float(counted.counts.size),
-            p_value=_p_value(pooled, n, repeats),
+            p_value=_p_value(pooled, n, repeats) if effect > 0 else 1.0,
             effect=effect,
             effect_low=max(0.0, effect - reach),
             effect_high=min(1.0, effect + reach),

@@ -1,0 +1,216 @@
+"""Fits of the discriminant: observed, under permuted labels, and without the rows to be scored.
+
+In:    standardised rows of both sides, and the frame that whitens them.
+Out:   standard errors moved by each coordinate, fits under permutations, held-out scores.
+Never: gives a p-value; knows columns by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shiftwatch.twosample.auc import auc
+from shiftwatch.twosample.evidence import Prior, log_scale
+from shiftwatch.twosample.whitening import Frame
+
+Floats = NDArray[np.float64]
+Features = NDArray[np.float32]
+
+PRIORS = (Prior(share=0.3, edge=2.0), Prior(share=0.1, edge=3.0))
+"""Of the columns, and of their squares and products."""
+
+_WEIGHTS = (0.97, 0.03)
+"""Parts of the level. Squares and products are many and few of them shift, so a small part costs
+them little; a large one would cost the means power."""
+
+_MOST_BLOCKS = 512
+"""Blocks of both sides together; fewer lose power, more only cost time."""
+
+_LEAST_BLOCKS = 16
+"""Blocks of each side at least, as far as it has rows."""
+
+_FOLDS = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sides:
+    """Rows of both sides in random order: standardised, and whitened; shape (rows, width)."""
+
+    frame: Frame
+    reference: Features
+    current: Features
+
+    def is_constant(self) -> bool:
+        """Whether all rows of both sides are one and the same."""
+        first = self.reference[0]
+        return bool((self.reference == first).all() and (self.current == first).all())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Held-out scores of the rows in use, and the fold each row was held out in."""
+
+    reference: Floats
+    current: Floats
+    reference_folds: NDArray[np.int64]
+    current_folds: NDArray[np.int64]
+
+    def area(self) -> float:
+        """AUC within each fold, whose rows one and the same rule has scored, on average.
+
+        Scores of different folds are not compared: each fold's rule leans away from the rows it
+        left out, which would push the area below one half where nothing shifted.
+        """
+        folds = np.unique(self.current_folds)
+        areas = [
+            auc(
+                self.current[self.current_folds == fold],
+                self.reference[self.reference_folds == fold],
+            )
+            for fold in folds
+        ]
+        sizes = np.bincount(self.current_folds)[folds]
+        return float(np.average(areas, weights=sizes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """Sums of standardised coordinates and products over blocks; the batch's blocks come first.
+
+    ``sums`` has shape (blocks, width + q) and is scaled so that a mean difference is ``labels @
+    sums``, in standard errors.
+    """
+
+    sums: Features
+    width: int
+    size: int
+    current: int
+    whitened: tuple[Features, Features]
+
+    @classmethod
+    def of(cls, sides: Sides) -> Fit:
+        """Whiten, cut into blocks, standardise by the variance between all blocks."""
+        whitened = tuple(sides.frame.coordinates(side) for side in (sides.reference, sides.current))
+        m, n = len(sides.reference), len(sides.current)
+        size = min(-(-(m + n) // _MOST_BLOCKS), max(1, min(m, n) // _LEAST_BLOCKS))
+        sums = np.concatenate([sides.frame.block_sums(side, size) for side in whitened[::-1]])
+        sums -= sums.mean(axis=0, dtype=np.float64).astype(np.float32)
+        rows_current = n // size * size
+        rows = len(sums) * size
+        variance = np.maximum(1.0, np.einsum("ij,ij->j", sums, sums, dtype=np.float64) / rows)
+        # Centred sums add up to 0, so the reference's sum is minus the batch's.
+        spread = 1.0 / rows_current + 1.0 / (rows - rows_current)
+        sums *= np.sqrt(spread / variance).astype(np.float32)
+        return cls(sums, sides.current.shape[1], size, n // size, (whitened[0], whitened[1]))
+
+    @property
+    def rows_current(self) -> int:
+        """Rows of the batch in use: at most ``size - 1`` were left out, at random."""
+        return self.current * self.size
+
+    @property
+    def rows_reference(self) -> int:
+        """Rows of the reference in use."""
+        return (len(self.sums) - self.current) * self.size
+
+    def observed(self) -> Floats:
+        """Mean differences in standard errors, shape (width + q,)."""
+        return np.asarray(self.sums[: self.current].sum(axis=0, dtype=np.float64))
+
+    def factors(self, z: NDArray[Any]) -> list[NDArray[Any]]:
+        """Log Bayes factors of columns, and of products, for differences of shape (..., width + q)."""
+        return [
+            prior.log_factor(part)
+            for prior, part in zip(PRIORS, np.split(z, [self.width], axis=-1), strict=True)
+        ]
+
+    def under_permutations(self, permutations: int, rng: np.random.Generator) -> Floats:
+        """Both fits under the observed and permuted labels, on the scale of -log p.
+
+        Returns
+        -------
+        Shape (2, permutations + 1), the observed ones first.
+        """
+        z = _labels(len(self.sums), self.current, permutations, rng) @ self.sums
+        factors = self.factors(z)
+        fits = []
+        for prior, weight, part in zip(PRIORS, _WEIGHTS, factors, strict=True):
+            if part.shape[1] == 0:
+                continue
+            total = part.sum(axis=1, dtype=np.float64)
+            scaled = log_scale(total, prior.shape(part.shape[1]))
+            fits.append(scaled + np.log(weight))
+        if len(fits) == 1:
+            fits = [fits[0], np.full(permutations + 1, -np.inf)]
+        return np.stack(fits)
+
+    def held_out_scores(self, sides: Sides) -> Scores:
+        """Scores of every row in use by the rule fitted without the row's fold of blocks."""
+        folds_current = _folds(self.current)
+        folds_reference = _folds(len(self.sums) - self.current)
+        folds = np.concatenate([folds_current, folds_reference])
+        rules = [self._rule(folds, fold, sides.frame) for fold in range(_FOLDS)]
+        scored = [
+            _scored(side, np.repeat(own, self.size), rules, sides.frame)
+            for side, own in zip(self.whitened, (folds_reference, folds_current), strict=True)
+        ]
+        return Scores(
+            scored[0],
+            scored[1],
+            np.repeat(folds_reference, self.size),
+            np.repeat(folds_current, self.size),
+        )
+
+    def _rule(self, folds: NDArray[np.int64], fold: int, frame: Frame) -> tuple[Floats, Floats]:
+        """Weights of coordinates, and a matrix of weights of their products."""
+        kept = folds != fold
+        labels = np.arange(len(self.sums)) < self.current
+        batch, reference = labels & kept, ~labels & kept
+        if not (batch.any() and reference.any()):
+            return np.zeros(self.width), np.zeros((self.width, self.width))
+        # Each mean over its own rows; the scale of the standard error hardly changes.
+        parts = [self.sums[side].mean(axis=0, dtype=np.float64) for side in (batch, reference)]
+        share = 1.0 / self.current + 1.0 / (len(self.sums) - self.current)
+        z = (parts[0] - parts[1]) / share
+        slopes = [
+            prior.slope(part) for prior, part in zip(PRIORS, np.split(z, [self.width]), strict=True)
+        ]
+        matrix = np.zeros((self.width, self.width))
+        matrix[frame.pairs[:, 0], frame.pairs[:, 1]] = slopes[1] / frame.pair_scale
+        return slopes[0], matrix
+
+
+def _folds(blocks: int) -> NDArray[np.int64]:
+    return np.arange(blocks, dtype=np.int64) % _FOLDS
+
+
+def _scored(
+    whitened: Features,
+    folds: NDArray[np.int64],
+    rules: Sequence[tuple[Floats, Floats]],
+    frame: Frame,
+) -> Floats:
+    numeric = np.unique(frame.pairs)
+    scores = np.zeros(folds.size)
+    for fold, (weights, matrix) in enumerate(rules):
+        own = folds == fold
+        part = whitened[: folds.size][own]
+        squared = part[:, numeric]
+        inner = squared @ matrix[np.ix_(numeric, numeric)].astype(np.float32)
+        scores[own] = part @ weights.astype(np.float32) + np.einsum("ij,ij->i", inner, squared)
+    return scores
+
+
+def _labels(blocks: int, current: int, permutations: int, rng: np.random.Generator) -> Features:
+    """0/1 labels, shape (permutations + 1, blocks): row 0 observed, the others random."""
+    order = rng.random((permutations + 1, blocks), dtype=np.float32)
+    order[0, :current] = -1.0
+    chosen = np.argpartition(order, current - 1, axis=1)[:, :current]
+    table = np.zeros((permutations + 1, blocks), dtype=np.float32)
+    np.put_along_axis(table, chosen, np.float32(1.0), axis=1)
+    return table
