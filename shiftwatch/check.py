@@ -66,6 +66,8 @@ class _Gathered:
     sample: Sample
     findings: tuple[Finding, ...]
     rows: int
+    stratum: str = "all"
+    """Batches of one stratum may be held against each other; see ``season.stratum``."""
 
 
 def check(watched: Watch, request: Check) -> Checked:
@@ -131,12 +133,13 @@ def _sampled(reading: parquet.Reading, reference_rows: int) -> tuple[Finding, ..
 
 
 def _doubted(gathered: _Gathered, fit: Fitted) -> _Gathered:
-    """The batch with what stands against the promise for it."""
+    """The batch with what stands against the promise for it, and its stratum."""
     settings, reference = fit.watched.context.model, fit.watched.reference
     texts = doubts(reference, gathered.sample.rows, settings, fit.span)
     told = ([fit.doubt] if fit.doubt else []) + list(texts)
     notes = (Finding("promise_not_kept", "", text, "note") for text in told)
-    return replace(gathered, findings=(*gathered.findings, *notes))
+    findings = (*gathered.findings, *notes)
+    return replace(gathered, findings=findings, stratum=fit.stratum)
 
 
 def _model_outputs(watched: Watch) -> frozenset[str]:

@@ -150,6 +150,13 @@ def _levels_kept(most: float, least: float, names: tuple[str, ...], found: Summa
     )
 
 
+def _independent_kept(found: Summaries) -> bool:
+    """At .06 and .002, as the tests are without us; widened in 1 % of references at most."""
+    kept = _levels_kept(0.06, 0.002, ("ks", "chi2"), found)
+    widened = found["dependence found"]
+    return kept and widened.mean <= 0.01 + 3 * widened.standard_error
+
+
 def _luck_kept(found: Summaries) -> bool:
     simulated, formula = found["simulated"], found["formula"]
     return abs(simulated.mean - formula.mean) <= 0.02 * formula.mean + 4 * simulated.standard_error
@@ -208,9 +215,9 @@ CASES: tuple[Case, ...] = (
     Case(
         "independent rows",
         "-",
-        "<= .06; <= .002, and nothing widened",
+        "<= .06; <= .002, dependence found in <= 1 %",
         partial(stream, 0.0, 0.0),
-        partial(_levels_kept, 0.06, 0.002, ("ks", "chi2")),
+        _independent_kept,
         2000,
         100,
     ),
