@@ -18,7 +18,7 @@ from shiftwatch.dependence import doubts
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
 from shiftwatch.model import OnnxModel
-from shiftwatch.phases import WHOLE, Fitted, fitted
+from shiftwatch.phases import WHOLE, Fitted, fitted, span_of
 from shiftwatch.provenance import provenance
 from shiftwatch.reference import Reference, generator
 from shiftwatch.requests import (
@@ -87,8 +87,7 @@ def check(watched: Watch, request: Check) -> Checked:
     stopwatch = Stopwatch()
     try:
         with stopwatch.stage("read"):
-            fit = fitted(watched, request.batch)
-        watched = fit.watched
+            span = span_of(watched, request.batch)
         gathered = _gather(watched, request.batch, stopwatch)
     except DataError as fault:
         code = "incomplete" if facts.NO_FOOTER in fault.what else "unreadable"
@@ -99,8 +98,9 @@ def check(watched: Watch, request: Check) -> Checked:
         reason = f"{gathered.rows} rows of at least {needed}"
         judgement = _Judgement((), (), (), gathered, too_few=reason)
         return _concluded(watched, request, state, judgement, stopwatch)
-    gathered = _doubted(gathered, fit)
     with stopwatch.stage("test"):
+        fit = fitted(watched, span)
+        watched, gathered = fit.watched, _doubted(gathered, fit)
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
         evaluation = evaluate(watched.reference, current, watched.plan, watched.root)
     judgement = _Judgement.of(evaluation, gathered)
@@ -145,7 +145,7 @@ def _sampled(reading: parquet.Reading, reference_rows: int) -> tuple[Finding, ..
 
 
 def _doubted(gathered: _Gathered, fit: Fitted) -> _Gathered:
-    """The batch with what stands against the promise for it."""
+    """The batch with what stands against the promise for it, and its stratum."""
     settings, reference = fit.watched.context.model, fit.watched.reference
     texts = doubts(reference, gathered.sample.rows, settings, fit.span)
     told = ([fit.doubt] if fit.doubt else []) + list(texts)

@@ -29,6 +29,10 @@ WHOLE = "all"
 _OUTERMOST = (0.01, 0.99)
 
 
+Span = tuple[float | None, float | None]
+"""Unix seconds; None where they are not known."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """What a batch is to be compared with."""
@@ -42,15 +46,15 @@ class Fitted:
     """Why the season could not be taken into account."""
 
 
-def fitted(watched: Watch, batch: Batch) -> Fitted:
+def fitted(watched: Watch, span: Span) -> Fitted:
     """Choose the reference rows a batch is compared with.
 
     Parameters
     ----------
     watched
         The model with its whole reference.
-    batch
-        Not read yet; its event times are, where a season is configured.
+    span
+        Event times of the batch, see :func:`span_of`.
 
     Returns
     -------
@@ -61,12 +65,12 @@ def fitted(watched: Watch, batch: Batch) -> Fitted:
     Raises
     ------
     DataError
-        If the batch cannot be read, or the reference is no longer the one that was prepared.
+        If the reference is no longer there.
     """
-    start, end = _span(watched, batch)
-    span = None if start is None or end is None else end - start
+    start, end = span
     period = watched.context.model.season
-    whole = Fitted(watched, span, WHOLE)
+    seconds = None if start is None or end is None else end - start
+    whole = Fitted(watched, seconds, WHOLE)
     if period is None:
         return whole
     if start is None or end is None:
@@ -84,8 +88,17 @@ def fitted(watched: Watch, batch: Batch) -> Fitted:
     return replace(whole, watched=replace(watched, reference=_of(watched, arc)), stratum=arc.name)
 
 
-def _span(watched: Watch, batch: Batch) -> tuple[float | None, float | None]:
-    """Event times of the earliest and latest row, but for one in a hundred at either end."""
+def span_of(watched: Watch, batch: Batch) -> Span:
+    """Event times of a batch's first and last row; read from it where a season is configured.
+
+    One row in a hundred at either end is left out then: a few that come late must not make a night
+    a whole day.
+
+    Raises
+    ------
+    DataError
+        If the batch cannot be read.
+    """
     settings = watched.context.model
     clock = settings.columns.time
     if settings.season is None or batch.fault is not None:

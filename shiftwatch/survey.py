@@ -14,7 +14,7 @@ from typing import Any
 from shiftwatch import decide, power
 from shiftwatch.dependence import doubts
 from shiftwatch.errors import DataError
-from shiftwatch.phases import Fitted, fitted
+from shiftwatch.phases import Fitted, fitted, span_of
 from shiftwatch.reference import JOINT, Reference
 from shiftwatch.requests import Survey, Surveyed
 from shiftwatch.settings import ByRows, ByTime, WindowSettings
@@ -89,9 +89,10 @@ def _fitted(watched: Watch, newest: FileFacts | None) -> Fitted:
     pieces = (Piece(newest.uri, newest.size, newest.sha256, 0, newest.rows),)
     batch = Batch(batch_id(pieces), pieces, newest.rows, newest.time_min, newest.time_max)
     try:
-        return fitted(watched, batch)
+        span = span_of(watched, batch)
     except DataError:
         return whole  # the file will be reported when it is judged
+    return fitted(watched, span)
 
 
 def _batch_rows(reference_rows: int, newest: FileFacts | None, window: WindowSettings) -> int:

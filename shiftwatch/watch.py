@@ -211,6 +211,8 @@ def _in_order(rows: Rows) -> tuple[Sample, Order]:
     if rows.times is None:
         return rows.sample, Order()
     known = np.flatnonzero(~np.isnan(rows.times))
+    if known.size == 0:
+        return rows.sample, Order()
     if known.size == rows.sample.rows:
         return rows.sample, Order(rows.times)
     return rows.sample.take(known), Order(rows.times[known])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import pytest
 
 from shiftwatch import phases, watch
 from shiftwatch.check import answer
-from shiftwatch.phases import fitted
+from shiftwatch.errors import DataError
+from shiftwatch.phases import Fitted, fitted, span_of
 from shiftwatch.requests import Context, Survey, Surveyed
 from shiftwatch.season import Arc
 from shiftwatch.settings import (
@@ -65,6 +65,10 @@ def _batch(context: Context, content: pa.Table, name: str = "b.parquet") -> Batc
 
 def _night(context: Context, seed: int = 1) -> Batch:
     return _batch(context, _table(START + 30 * DAY, 0.25, seed), f"night{seed}.parquet")
+
+
+def _fitted(watched: watch.Watch, batch: Batch) -> Fitted:
+    return fitted(watched, span_of(watched, batch))
 
 
 def _doubts(run: Run) -> list[str]:
@@ -133,7 +137,7 @@ def test_the_reference_of_the_hours_is_prepared_once_and_its_number_is_bounded(
     root = Path(context.cache) / "m"
     for part in (0, 0, 1, 2, 2):
         content = _table(START + 30 * DAY + part * 6 * HOUR, 0.25, part)
-        fit = fitted(watched, _batch(context, content, f"{part}.parquet"))
+        fit = _fitted(watched, _batch(context, content, f"{part}.parquet"))
         assert fit.watched.reference.rows == 30 * ROWS_A_DAY // 4
         assert fit.stratum == f"day-{6 * part:02}-{6 * part + 6:02}"
     assert prepared == ["day-00-06", "day-06-12", "day-12-18"]
@@ -147,11 +151,8 @@ def test_the_reference_of_the_hours_is_prepared_once_and_its_number_is_bounded(
 def test_a_reference_replaced_meanwhile_is_not_kept_under_the_old_name(context: Context) -> None:
     watched = watch.load(context)
     pq.write_table(_table(START, 30, 9), context.model.reference)
-    fitted(watched, _night(context))
+    _fitted(watched, _night(context))
     assert [e.name for e in (Path(context.cache) / "m").iterdir()] == [watched.fingerprint]
-
-
-Shuffled = Callable[[pa.Table], pa.Table]
 
 
 def _shuffled(content: pa.Table) -> pa.Table:
@@ -185,3 +186,26 @@ def test_check_measures_the_hours_of_the_newest_file(context: Context) -> None:
     assert isinstance(blind, Surveyed)
     assert blind.facts["rows"] == 30 * ROWS_A_DAY
     assert blind.facts["batch_rows"] == 30 * ROWS_A_DAY // 20
+
+
+def test_a_reference_that_is_gone_is_no_fault_of_the_batch(context: Context) -> None:
+    watch.watch(context)
+    Path(context.model.reference).unlink()
+    with pytest.raises(DataError, match=r"reference\.parquet"):
+        judged(context, _night(context))
+
+
+def test_rows_of_the_reference_without_event_times_are_in_no_phase(context: Context) -> None:
+    content = pq.read_table(context.model.reference)
+    stamps = content.column("at").to_pylist()
+    holes = [None if row % 7 == 0 else stamp for row, stamp in enumerate(stamps)]
+    at = pa.array(holes, content.schema.field("at").type)
+    pq.write_table(content.set_column(0, "at", at), context.model.reference)
+    run = judged(context, _night(context)).run
+    assert run.results[0].rows_reference == sum(
+        stamp is not None and stamp.hour < 6 for stamp in holes
+    )
+    none = pa.nulls(content.num_rows, content.schema.field("at").type)
+    pq.write_table(content.set_column(0, "at", none), context.model.reference)
+    run = judged(replace(context, seed=1), _night(context)).run  # another worker
+    assert "seen in 0 days of the reference" in _doubts(run)[0]

@@ -39,8 +39,8 @@ PLAN = build(TestsSettings(ks=KsSettings(), chi2=ChiSquareSettings(), nulls=None
 JOINT_REFERENCE = 6000
 JOINT_PLAN = build(
     TestsSettings(
-        mmd=MmdSettings(permutations=199, features=64, max_rows=2000),
-        c2st=ClassifierSettings(permutations=199, max_rows=2000),
+        mmd=MmdSettings(permutations=99, features=32, max_rows=1000),
+        c2st=ClassifierSettings(permutations=99, max_rows=1000),
         nulls=None,
         unseen=None,
     )
@@ -126,7 +126,7 @@ def season_stream(number: int) -> Figures:
 
 
 def luck(m: int, n: int, level: float, number: int) -> Figures:
-    """Rate of false alarms of 50 references over the level, at its 95 % quantile, and the formula.
+    """Rate of false alarms of 2000 references over the level: its 95 % quantile, and the formula.
 
     The rate given the reference is exact; only the references are drawn.
     """
@@ -148,6 +148,13 @@ def _levels_kept(most: float, least: float, names: tuple[str, ...], found: Summa
         found[f"{name} <= 0.05"].mean <= most and found[f"{name} <= 0.001"].mean <= least
         for name in names
     )
+
+
+def _independent_kept(found: Summaries) -> bool:
+    """At .06 and .002, as the tests are without us; widened in 1 % of references at most."""
+    kept = _levels_kept(0.06, 0.002, ("ks", "chi2"), found)
+    widened = found["dependence found"]
+    return kept and widened.mean <= 0.01 + 3 * widened.standard_error
 
 
 def _luck_kept(found: Summaries) -> bool:
@@ -202,15 +209,15 @@ CASES: tuple[Case, ...] = (
         "<= .07; <= .002",
         partial(joint_stream, 0.9),
         partial(_levels_kept, 0.07, 0.002, ("mmd", "c2st")),
-        300,
+        1000,
         0,
     ),
     Case(
         "independent rows",
         "-",
-        "<= .06; <= .002, and nothing widened",
+        "<= .06; <= .002, dependence found in <= 1 %",
         partial(stream, 0.0, 0.0),
-        partial(_levels_kept, 0.06, 0.002, ("ks", "chi2")),
+        _independent_kept,
         2000,
         100,
     ),
