@@ -289,6 +289,42 @@ def test_a_later_batch_says_that_its_alarms_rest_on_those_before(
     assert outcome.notes == (NOT_OF_ONE_REPORT,)
 
 
+def test_what_slow_layers_said_is_compared_only_where_the_past_is_the_same(
+    judged_run: Run,
+) -> None:
+    def slow(run: Run) -> Run:
+        """The run as it would be had a window of past batches crossed its threshold on it."""
+        decisions = tuple(
+            replace(
+                decision,
+                alarm=True,
+                columns=(*decision.columns, "late_days"),
+                evidence=replace(decision.evidence, window=1.5),
+                p_value=None if decision.p_value is None else 0.5,
+            )
+            for decision in run.decisions
+        )
+        return replace(run, verdict="shift", decisions=decisions)
+
+    quiet_decisions = tuple(
+        replace(d, p_value=None if d.p_value is None else 0.5) for d in slow(judged_run).decisions
+    )
+    quiet = replace(
+        judged_run,
+        verdict="no_shift",
+        decisions=tuple(
+            replace(d, columns=(), evidence=replace(d.evidence, window=0.2), alarm=False)
+            for d in quiet_decisions
+        ),
+    )
+    assert replay.compare(slow(judged_run), quiet, memory=False).differences == ()
+    named = {d.where for d in replay.compare(slow(judged_run), quiet, memory=True).differences}
+    assert {"verdict", "decision on input: alarm", "decision on input: columns"} <= named
+    # A shift that no layer can have raised is not believed.
+    odd = replace(quiet, verdict="shift")
+    assert [d.where for d in replay.compare(odd, quiet, memory=False).differences] == ["verdict"]
+
+
 def test_what_could_not_be_read_then_is_verified_too(context: Context, tmp_path: Path) -> None:
     path = tmp_path / "damaged.parquet"
     path.write_bytes(b"PAR1 and nothing more")

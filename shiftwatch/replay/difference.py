@@ -18,8 +18,8 @@ is known.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from shiftwatch.document import from_document, to_document
@@ -50,9 +50,11 @@ squared distance of two nearly equal samples."""
 BAND = "p_value_band"
 """Key of an explanation: the lowest and highest p-value that ties in rounding could lead to."""
 
-OF_THE_CHECK = ("p_value", "columns")
-"""Fields of a decision that the batch alone determines, as it does its level and the evidence of the
-check."""
+OF_THE_CHECK = frozenset({"p_value", "level", "columns", "evidence"})
+"""Fields of a decision that the batch alone determines, of the evidence that of the check."""
+
+_OF_A_P_VALUE = ("p_value", "evidence")
+"""Fields that follow from p-values, one of which lies within its band."""
 
 _ABSOLUTE_BY_FIELD = {"statistic": CANCELLED, "explanation": SHARE}
 
@@ -124,10 +126,7 @@ def compare(stored: Run, again: Run, *, memory: bool) -> Comparison:
     """
     again = from_document(to_document(again))  # lists for tuples, and times as they are stored
     numbers = _results(stored.results, again.results)
-    parts: list[Difference] = []
-    if stored.verdict != again.verdict:
-        parts.append(Difference("verdict", stored.verdict, again.verdict))
-    parts += numbers.differences
+    parts = [*_verdict(stored, again, memory=memory), *numbers.differences]
     parts += _by_name("skip", stored.skipped, again.skipped, ("test", "target", "scope"), 0.0)
     parts += _findings(stored.findings, again.findings, memory=memory)
     parts += _by_name("profile", stored.columns, again.columns, ("name",), RELATIVE)
@@ -241,35 +240,59 @@ def _by_column(value: Any) -> Any:
     return value
 
 
+def _verdict(stored: Run, again: Run, *, memory: bool) -> Iterator[Difference]:
+    """The answers, unless one is that of a slow layer and the past is not the same."""
+    if not memory and any(_is_slow(run) and not _is_of_the_check(run) for run in (stored, again)):
+        return
+    if stored.verdict != again.verdict:
+        yield Difference("verdict", stored.verdict, again.verdict)
+
+
+def _is_slow(run: Run) -> bool:
+    """Whether a layer over past batches has reached its threshold."""
+    layers = (layer for d in run.decisions for layer in (d.evidence.window, d.evidence.pool))
+    return any(layer is not None and layer >= 1 for layer in layers)
+
+
+def _is_of_the_check(run: Run) -> bool:
+    return any(d.p_value is not None and d.p_value <= d.level for d in run.decisions)
+
+
 def _decisions(stored: Run, again: Run, *, memory: bool, loose: bool) -> Iterator[Difference]:
+    hidden = set(_OF_A_P_VALUE) if loose else set()
+    if not memory:
+        hidden |= {item.name for item in fields(Decision)} - OF_THE_CHECK
+        hidden |= _of_the_past(stored, again)
     for name, before, now in _paired(stored.decisions, again.decisions, ("scope",)):
         if before is None or now is None:
             # A scope that is only remembered: nothing of it was decided on this batch.
             if memory or (before or now).p_value is not None:
                 yield Difference(f"decision on {name}", before and "made", now and "made")
             continue
-        if before.level != now.level:
+        then, today = (_decided(each, hidden, memory=memory) for each in (before, now))
+        if then.pop("level", None) != today.pop("level", None):
             yield Difference(f"decision on {name}: level", before.level, now.level)
-        yield from _unequal(
-            f"decision on {name}",
-            _decided(before, memory=memory, loose=loose),
-            _decided(now, memory=memory, loose=loose),
-            EVIDENCE,
-            EVIDENCE,
-        )
+        yield from _unequal(f"decision on {name}", then, today, EVIDENCE, EVIDENCE)
 
 
-def _decided(decision: Decision, *, memory: bool, loose: bool) -> dict[str, Any]:
+def _of_the_past(stored: Run, again: Run) -> set[str]:
+    """What of a decision the past takes part in, here."""
+    found = set()
+    if _is_slow(stored) or _is_slow(again):
+        found.add("columns")  # those of slow layers are among them
+    if stored.provenance.get("alarms", {}).get("false_alarms", {}).get("per_days") is not None:
+        found |= {"level", "evidence"}  # a promise in days: the level follows the time between
+    return found
+
+
+def _decided(decision: Decision, hidden: Collection[str], *, memory: bool) -> dict[str, Any]:
     """What is compared of a decision."""
-    known = {key: value for key, value in asdict(decision).items() if key != "level"}
+    known = asdict(decision)
     if not memory:
-        known = {key: known[key] for key in OF_THE_CHECK}
         known["evidence"] = {"check": decision.evidence.check}
     if decision.p_value is not None:
         known["p_value"] = math.log(decision.p_value)  # as its evidence is compared
-    if loose:  # they follow from a p-value that lies within its band
-        del known["p_value"], known["evidence"]
-    return known
+    return {key: value for key, value in known.items() if key not in hidden}
 
 
 def _paired(
