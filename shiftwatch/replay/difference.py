@@ -17,6 +17,7 @@ is known.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -39,6 +40,9 @@ EVIDENCE = 1e-4
 """Largest difference of the logarithm of a p-value that is no count: below the resolution of the
 permutations it is a tail, and one of 1e-50 changes by a hundred times as much of itself as the
 statistic does. One permutation in 999 more or less is ten times this."""
+
+TOLD = 1e-9
+"""Largest difference of a number in the explanation of a rank or count, which decides nothing."""
 
 SHARE = 2e-4
 """Largest difference of a share in an explanation, which is told with four digits."""
@@ -155,8 +159,12 @@ def _results(stored: Sequence[TwoSampleResult], again: Sequence[TwoSampleResult]
 
 
 def _exact(name: str, before: TwoSampleResult, now: TwoSampleResult) -> Comparison:
-    found = tuple(_unequal(name, asdict(before), asdict(now), 0.0))
-    return Comparison(found, Agreement(exact=1, exact_equal=int(not found)))
+    known = [asdict(each) for each in (before, now)]
+    told = [each.pop("explanation") for each in known]
+    found = list(_unequal(name, known[0], known[1], 0.0))
+    agreement = Agreement(exact=1, exact_equal=int(not found))
+    found += _unequal(f"{name}: explanation", told[0], told[1], TOLD, TOLD)
+    return Comparison(tuple(found), agreement)
 
 
 def _close(name: str, before: TwoSampleResult, now: TwoSampleResult) -> Comparison:
@@ -329,6 +337,11 @@ def _by_name(
 
 
 # Values ----------------------------------------------------------------------------------------
+
+
+def states_differ(stored: str, again: str) -> bool:
+    """Whether two decision states say other things: counts and names equal, numbers to 1e-4."""
+    return any(_unequal("state", json.loads(stored), json.loads(again), EVIDENCE, EVIDENCE))
 
 
 def _unequal(
