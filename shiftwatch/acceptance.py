@@ -47,6 +47,8 @@ class Proposal:
 
     model: str
     batches: tuple[Batch, ...]
+    verdicts: tuple[Verdict, ...]
+    """What each of them was judged to be: quiet ones from before the change make a mixture."""
     left_out: tuple[tuple[str, Verdict], ...]
     """Batches of the span whose rows are not taken, and what they were judged to be."""
 
@@ -81,6 +83,7 @@ def propose(store: Store, model: str, span: Span) -> Proposal:
     proposal = Proposal(
         model,
         tuple(run.batch for run in runs),
+        tuple(run.verdict for run in runs),
         tuple((row.batch_id, row.verdict) for row in rows if row.verdict not in USABLE),
     )
     if proposal.rows < MIN_ROWS:

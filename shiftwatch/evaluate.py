@@ -70,7 +70,8 @@ def evaluate(reference: Reference, current: Current, plan: Plan, seed: Root) -> 
     seed
         Root; a test on a target draws from (batch, test with its parameters, scope, target).
     """
-    entries = [_widened(reference, entry) for entry in outcomes(reference, current, plan, seed)]
+    raw = outcomes(reference, current, plan, seed)
+    entries = [_told(_widened(reference, entry)) for entry in raw]
     profiles = (
         profile(column, reference.profile(column), _present(current, column.name))
         for column in reference.schema
@@ -181,12 +182,16 @@ def settled(value: float) -> float:
     return float(f"{value:.8e}")
 
 
-def _interval(outcome: Outcome) -> tuple[float | None, float | None]:
-    """Both ends settled, with the effect still between them."""
-    low, high = outcome.effect_low, outcome.effect_high
-    return (
-        None if low is None else min(settled(low), max(low, outcome.effect)),
-        None if high is None else max(settled(high), min(high, outcome.effect)),
+def _told(entry: TwoSampleResult | Skipped) -> TwoSampleResult | Skipped:
+    """A result with its p-value and both ends of its interval settled, the effect between them."""
+    if isinstance(entry, Skipped):
+        return entry
+    low, high = entry.effect_low, entry.effect_high
+    return replace(
+        entry,
+        p_value=settled(entry.p_value),
+        effect_low=None if low is None else min(settled(low), max(low, entry.effect)),
+        effect_high=None if high is None else max(settled(high), min(high, entry.effect)),
     )
 
 
@@ -201,16 +206,15 @@ def _placed(
         return Skipped(test, target, scope, "test_failed", reason)
     if isinstance(outcome, NotTested):
         return Skipped(test, target, scope, outcome.reason, outcome.detail)
-    low, high = _interval(outcome)
     return TwoSampleResult(
         test=test,
         target=target,
         scope=scope,
         statistic=outcome.statistic,
-        p_value=settled(outcome.p_value),
+        p_value=outcome.p_value,
         effect=outcome.effect,
-        effect_low=low,
-        effect_high=high,
+        effect_low=outcome.effect_low,
+        effect_high=outcome.effect_high,
         rows_reference=outcome.rows_reference,
         rows_current=outcome.rows_current,
         explanation=outcome.explanation,

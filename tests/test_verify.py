@@ -27,8 +27,9 @@ from shiftwatch.monitor import Monitor
 from shiftwatch.provenance import state_sha256
 from shiftwatch.reference import drawer, generator, root
 from shiftwatch.replay.difference import BAND, RELATIVE
+from shiftwatch.replay.history import ROUNDED
 from shiftwatch.replay.report import NOT_OF_ONE_REPORT, context_of
-from shiftwatch.requests import Check, Context
+from shiftwatch.requests import Check, Checked, Context
 from shiftwatch.settings import (
     AlarmSettings,
     ByRows,
@@ -289,6 +290,42 @@ def test_a_later_batch_says_that_its_alarms_rest_on_those_before(
     assert outcome.notes == (NOT_OF_ONE_REPORT,)
 
 
+def test_what_slow_layers_said_is_compared_only_where_the_past_is_the_same(
+    judged_run: Run,
+) -> None:
+    def slow(run: Run) -> Run:
+        """The run as it would be had a window of past batches crossed its threshold on it."""
+        decisions = tuple(
+            replace(
+                decision,
+                alarm=True,
+                columns=(*decision.columns, "late_days"),
+                evidence=replace(decision.evidence, window=1.5),
+                p_value=None if decision.p_value is None else 0.5,
+            )
+            for decision in run.decisions
+        )
+        return replace(run, verdict="shift", decisions=decisions)
+
+    quiet_decisions = tuple(
+        replace(d, p_value=None if d.p_value is None else 0.5) for d in slow(judged_run).decisions
+    )
+    quiet = replace(
+        judged_run,
+        verdict="no_shift",
+        decisions=tuple(
+            replace(d, columns=(), evidence=replace(d.evidence, window=0.2), alarm=False)
+            for d in quiet_decisions
+        ),
+    )
+    assert replay.compare(slow(judged_run), quiet, memory=False).differences == ()
+    named = {d.where for d in replay.compare(slow(judged_run), quiet, memory=True).differences}
+    assert {"verdict", "decision on input: alarm", "decision on input: columns"} <= named
+    # A shift that no layer can have raised is not believed.
+    odd = replace(quiet, verdict="shift")
+    assert [d.where for d in replay.compare(odd, quiet, memory=False).differences] == ["verdict"]
+
+
 def test_what_could_not_be_read_then_is_verified_too(context: Context, tmp_path: Path) -> None:
     path = tmp_path / "damaged.parquet"
     path.write_bytes(b"PAR1 and nothing more")
@@ -507,6 +544,37 @@ def test_a_state_before_a_batch_that_is_not_the_folded_one_is_named_and_ends_the
     ]
     assert [one.memory for one in done] == [True, True, False, False, False, False]
     assert any("only the checks are compared" in note for note in done[2].notes)
+
+
+def test_where_sums_are_rounded_otherwise_the_state_is_compared_by_what_it_says(
+    copied: Path, tmp_path: Path
+) -> None:
+    def elsewhere(request: Any) -> Any:
+        """As on another processor: sums differ in their last digits, and so does the state."""
+        done = check.answer(request)
+        if not isinstance(done, Checked):
+            return done
+        results = tuple(
+            replace(r, statistic=r.statistic * (1 + 1e-7)) if r.test in JOINT_TESTS else r
+            for r in done.run.results
+        )
+        state = json.dumps(json.loads(done.state), indent=1)
+        return Checked(replace(done.run, results=results), state)
+
+    def all_of(call: Callable[[Any], Any]) -> list[replay.Replayed]:
+        with Store.read(str(copied)) as store:
+            return list(replay.replay(store, "churn", str(tmp_path / "cache"), call))
+
+    done = all_of(elsewhere)
+    assert all(one.same and one.memory for one in done)
+    assert [ROUNDED in one.notes for one in done] == [False] + [True] * 5
+    plant(copied, 4, _set("scopes.input.raised", lambda raised: not raised))
+    tamper(copied, "UPDATE states SET state = replace(state, '\"checks\": 6', '\"checks\": 7')")
+    found = [d.where for one in all_of(elsewhere) for d in one.differences]
+    assert found == [
+        "decision on input: raised",
+        "decision state after the last batch (SHA-256)",
+    ]
 
 
 def test_a_batch_whose_file_is_gone_is_named_and_ends_the_memory(

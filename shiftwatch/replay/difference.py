@@ -17,9 +17,10 @@ is known.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from shiftwatch.document import from_document, to_document
@@ -40,6 +41,12 @@ EVIDENCE = 1e-4
 permutations it is a tail, and one of 1e-50 changes by a hundred times as much of itself as the
 statistic does. One permutation in 999 more or less is ten times this."""
 
+TOLD = 1e-9
+"""Largest difference of a number in the explanation of a rank or count, which decides nothing."""
+
+_LONGEST_NAME = 200
+"""Characters of a text in a decision state that is longer than any name: a packed array."""
+
 SHARE = 2e-4
 """Largest difference of a share in an explanation, which is told with four digits."""
 
@@ -50,9 +57,11 @@ squared distance of two nearly equal samples."""
 BAND = "p_value_band"
 """Key of an explanation: the lowest and highest p-value that ties in rounding could lead to."""
 
-OF_THE_CHECK = ("p_value",)
-"""Fields of a decision that the batch alone determines, as it does the evidence of the check. Its
-level, too, unless it was spent by time: then it depends on when the batch before came."""
+OF_THE_CHECK = frozenset({"p_value", "level", "columns", "evidence"})
+"""Fields of a decision that the batch alone determines, of the evidence that of the check."""
+
+_OF_A_P_VALUE = ("p_value", "evidence")
+"""Fields that follow from p-values, one of which lies within its band."""
 
 _ABSOLUTE_BY_FIELD = {"statistic": CANCELLED, "explanation": SHARE}
 
@@ -124,29 +133,13 @@ def compare(stored: Run, again: Run, *, memory: bool) -> Comparison:
     """
     again = from_document(to_document(again))  # lists for tuples, and times as they are stored
     numbers = _results(stored.results, again.results)
-    parts: list[Difference] = []
-    verdicts = [each.verdict if memory else _of_the_check(each) for each in (stored, again)]
-    if verdicts[0] != verdicts[1]:
-        parts.append(Difference("verdict", *verdicts))
-    parts += numbers.differences
+    parts = [*_verdict(stored, again, memory=memory), *numbers.differences]
     parts += _by_name("skip", stored.skipped, again.skipped, ("test", "target", "scope"), 0.0)
     parts += _findings(stored.findings, again.findings, memory=memory)
     parts += _by_name("profile", stored.columns, again.columns, ("name",), RELATIVE)
     parts += _explanations(stored, again, memory=memory)
     parts += _decisions(stored, again, memory=memory, loose=numbers.agreement.in_band > 0)
     return Comparison(tuple(parts), numbers.agreement)
-
-
-def _of_the_check(run: Run) -> str:
-    """The verdict without the layers over past batches."""
-    slow = run.verdict == "shift" and not any("check" in d.crossed for d in run.decisions)
-    return "no_shift" if slow else run.verdict
-
-
-def _by_time(run: Run) -> bool:
-    """Whether the level of a check depends on the batch before."""
-    false_alarms = run.provenance.get("alarms", {}).get("false_alarms", {})
-    return false_alarms.get("per_days") is not None
 
 
 # Results ---------------------------------------------------------------------------------------
@@ -169,8 +162,12 @@ def _results(stored: Sequence[TwoSampleResult], again: Sequence[TwoSampleResult]
 
 
 def _exact(name: str, before: TwoSampleResult, now: TwoSampleResult) -> Comparison:
-    found = tuple(_unequal(name, asdict(before), asdict(now), 0.0))
-    return Comparison(found, Agreement(exact=1, exact_equal=int(not found)))
+    known = [asdict(each) for each in (before, now)]
+    told = [each.pop("explanation") for each in known]
+    found = list(_unequal(name, known[0], known[1], 0.0))
+    agreement = Agreement(exact=1, exact_equal=int(not found))
+    found += _unequal(f"{name}: explanation", told[0], told[1], TOLD, TOLD)
+    return Comparison(tuple(found), agreement)
 
 
 def _close(name: str, before: TwoSampleResult, now: TwoSampleResult) -> Comparison:
@@ -254,35 +251,59 @@ def _by_column(value: Any) -> Any:
     return value
 
 
+def _verdict(stored: Run, again: Run, *, memory: bool) -> Iterator[Difference]:
+    """The answers, unless one is that of a slow layer and the past is not the same."""
+    if not memory and any(_is_slow(run) and not _is_of_the_check(run) for run in (stored, again)):
+        return
+    if stored.verdict != again.verdict:
+        yield Difference("verdict", stored.verdict, again.verdict)
+
+
+def _is_slow(run: Run) -> bool:
+    """Whether a layer over past batches has reached its threshold."""
+    layers = (layer for d in run.decisions for layer in (d.evidence.window, d.evidence.pool))
+    return any(layer is not None and layer >= 1 for layer in layers)
+
+
+def _is_of_the_check(run: Run) -> bool:
+    return any(d.p_value is not None and d.p_value <= d.level for d in run.decisions)
+
+
 def _decisions(stored: Run, again: Run, *, memory: bool, loose: bool) -> Iterator[Difference]:
+    hidden = set(_OF_A_P_VALUE) if loose else set()
+    if not memory:
+        hidden |= {item.name for item in fields(Decision)} - OF_THE_CHECK
+        hidden |= _of_the_past(stored, again)
     for name, before, now in _paired(stored.decisions, again.decisions, ("scope",)):
         if before is None or now is None:
             # A scope that is only remembered: nothing of it was decided on this batch.
             if memory or (before or now).p_value is not None:
                 yield Difference(f"decision on {name}", before and "made", now and "made")
             continue
-        if before.level != now.level and (memory or not _by_time(stored)):
+        then, today = (_decided(each, hidden, memory=memory) for each in (before, now))
+        if then.pop("level", None) != today.pop("level", None):
             yield Difference(f"decision on {name}: level", before.level, now.level)
-        yield from _unequal(
-            f"decision on {name}",
-            _decided(before, memory=memory, loose=loose or (not memory and _by_time(stored))),
-            _decided(now, memory=memory, loose=loose or (not memory and _by_time(stored))),
-            EVIDENCE,
-            EVIDENCE,
-        )
+        yield from _unequal(f"decision on {name}", then, today, EVIDENCE, EVIDENCE)
 
 
-def _decided(decision: Decision, *, memory: bool, loose: bool) -> dict[str, Any]:
+def _of_the_past(stored: Run, again: Run) -> set[str]:
+    """What of a decision the past takes part in, here."""
+    found = set()
+    if _is_slow(stored) or _is_slow(again):
+        found.add("columns")  # those of slow layers are among them
+    if stored.provenance.get("alarms", {}).get("false_alarms", {}).get("per_days") is not None:
+        found |= {"level", "evidence"}  # a promise in days: the level follows the time between
+    return found
+
+
+def _decided(decision: Decision, hidden: Collection[str], *, memory: bool) -> dict[str, Any]:
     """What is compared of a decision."""
-    known = {key: value for key, value in asdict(decision).items() if key != "level"}
+    known = asdict(decision)
     if not memory:
-        known = {key: known[key] for key in OF_THE_CHECK}
         known["evidence"] = {"check": decision.evidence.check}
     if decision.p_value is not None:
         known["p_value"] = math.log(decision.p_value)  # as its evidence is compared
-    if loose:  # they follow from a p-value that lies within its band
-        del known["p_value"], known["evidence"]
-    return known
+    return {key: value for key, value in known.items() if key not in hidden}
 
 
 def _paired(
@@ -319,6 +340,32 @@ def _by_name(
 
 
 # Values ----------------------------------------------------------------------------------------
+
+
+def states_differ(stored: str, again: str) -> bool:
+    """Whether two decision states say other things: counts and names equal, numbers to 1e-4.
+
+    Arrays packed into text are left out: their bits are not the same and their form is not ours.
+
+    Examples
+    --------
+    >>> states_differ('{"checks": 6, "sum": 0.5}', '{"checks": 6, "sum": 0.50000001}')
+    False
+    >>> states_differ('{"checks": 6}', '{"checks": 7}')
+    True
+    """
+    return any(_unequal("state", _opened(stored), _opened(again), EVIDENCE, EVIDENCE))
+
+
+def _opened(value: Any) -> Any:
+    """JSON with the JSON that is kept in its texts, and without packed arrays."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return _opened(json.loads(value))
+    if isinstance(value, str) and len(value) > _LONGEST_NAME:
+        return None
+    if isinstance(value, Mapping):
+        return {key: _opened(inner) for key, inner in value.items()}
+    return [_opened(inner) for inner in value] if _is_list(value) else value
 
 
 def _unequal(

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -43,11 +44,13 @@ def tell_proposal(settings: Settings, model: str, span: Span, say: Say) -> None:
 def proposal_lines(proposal: Proposal) -> list[str]:
     """What would be accepted, in words."""
     first, last = proposal.batches[0], proposal.batches[-1]
+    verdicts = Counter(proposal.verdicts)
     size = f"{proposal.rows} rows of {len(proposal.batches)} batches"
     lines = [
         f"{proposal.model}: take {size} as the reference,",
         f"  from {first.id} ({first.uri})",
         f"  to   {last.id} ({last.uri}),",
+        "  judged: " + ", ".join(f"{count} {name}" for name, count in verdicts.items()) + ";",
         "  until the configured reference changes. Alarms start anew with the next batch.",
     ]
     lines += [f"  left out: {batch}, which is {verdict}" for batch, verdict in proposal.left_out]
