@@ -337,7 +337,11 @@ def test_models_show_state_alarms_and_last_batch() -> None:
         "level": 0.01,
         "evidence": {"check": 2.5, "window": None, "pool": None},
         "columns": ["age"],
+        "crossed": ["check"],
+        "also_moving": [],
+        "change_from": None,
     }
+    assert churn["doubts"] == []
     assert churn["last_batch"]["judged_at"] == "2026-09-21T14:13:20Z"
     assert get(board, churn["last_batch"]["report"]).status_code == 200
     assert (fraud["state"], fraud["alarm"], fraud["last_batch"]) == (None, False, None)
