@@ -5,7 +5,7 @@ Out:   text, complete in itself.
 Never: imports numpy; opens a connection; shows a row of the data.
 """
 
-from shiftwatch.report.layers import LAYER_MEANINGS, LAYER_NAMES, crossed
+from shiftwatch.report.layers import LAYER_MEANINGS, LAYER_NAMES, crossed, ratios
 from shiftwatch.report.line import run_line
 from shiftwatch.report.page import render_html
 from shiftwatch.report.sentence import verdict_sentence
@@ -16,6 +16,7 @@ __all__ = [
     "LAYER_NAMES",
     "crossed",
     "markdown",
+    "ratios",
     "render_html",
     "run_line",
     "table",

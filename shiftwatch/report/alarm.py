@@ -31,7 +31,11 @@ def why_phrase(decision: Decision, batch_id: str) -> Phrase:
     if decision.scope == "schema" or not (decision.alarm or crossed(decision)):
         return ()
     layers = [LAYER_NAMES.get(layer, layer) for layer in crossed(decision)]
-    said = f"The threshold was crossed by {_both(layers)}" if layers else "This batch is quiet"
+    said = (
+        f"The threshold was crossed by {_both(layers)}"
+        if layers
+        else "No threshold was crossed on this batch"
+    )
     began = decision.change_from
     if began is None:
         return (f"{said}.",)
@@ -45,8 +49,8 @@ def _both(texts: list[str]) -> str:
 
 
 def clearing_phrase(decision: Decision) -> Phrase:
-    """What will clear an alarm that is on; empty where none is."""
-    if not decision.alarm:
+    """What will clear an alarm that is on; empty where none is, or a layer has just crossed."""
+    if not decision.alarm or crossed(decision):
         return ()
     if decision.scope == "schema":
         return ("It clears with the first batch without such a fault.",)
@@ -66,8 +70,6 @@ def clearing_phrase(decision: Decision) -> Phrase:
 
 def _loud(decision: Decision) -> list[str]:
     """Why this check puts off the clearing, as far as the decision tells."""
-    if crossed(decision):
-        return []  # said already
     p_value, pool = decision.p_value, decision.evidence.pool
     found = []
     if p_value is not None and p_value <= max(QUIET_ABOVE, decision.level):

@@ -54,7 +54,7 @@ def movement(result: TwoSampleResult) -> str:
     parts = []
     if is_number(given.get("wasserstein_over_iqr")):
         span = _between(given.get("wasserstein_low"), given.get("wasserstein_high"))
-        far = number(given["wasserstein_over_iqr"])
+        far = _short(given["wasserstein_over_iqr"])
         parts.append(f"moved by {far} of the interquartile range on average{span}")
     shifts = [_quantile(entry) for entry in _entries(given.get("quantile_shifts"))]
     told = [text for text in shifts if text][:_QUANTILES_SHOWN]
@@ -74,11 +74,16 @@ def _quantile(entry: Mapping[str, Any]) -> str:
     if not (is_number(level) and is_number(shift)):
         return ""
     sign = "+" if shift > 0 else ""
-    return f"{100 * level:g} % {sign}{number(shift)}{_between(entry.get('low'), entry.get('high'))}"
+    return f"{level:g}: {sign}{_short(shift)}{_between(entry.get('low'), entry.get('high'))}"
+
+
+def _short(value: float) -> str:
+    """Two significant digits for what is an estimate."""
+    return number(float(f"{value:.2g}"))
 
 
 def _between(low: Any, high: Any) -> str:
-    return f" ({number(low)} to {number(high)})" if is_number(low) and is_number(high) else ""
+    return f" ({_short(low)} to {_short(high)})" if is_number(low) and is_number(high) else ""
 
 
 # --- what a joint test saw ---------------------------------------------------------------------

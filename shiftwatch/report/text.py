@@ -111,18 +111,22 @@ def _scope_blocks(run: Run) -> list[str]:
 def _scope_lines(run: Run, judged: Sequence[Decision]) -> Iterator[str]:
     for decision in judged:
         since = alarm_phrase(decision, run.batch.id) if decision.alarm else ()
-        why = why_phrase(decision, run.batch.id)
-        for phrase in (
-            (*since, ". ", *why, *clearing_phrase(decision)) if since else (),
-            also_phrase(decision),
-        ):
-            if phrase:
-                yield f"{SCOPE_NOUNS[decision.scope]}: {plain(phrase)}"
+        told = (plain((*since, ".")) if since else "", *map(plain, _reasons(decision, run)))
+        text = " ".join(part for part in told if part)
+        if text:
+            yield f"{SCOPE_NOUNS[decision.scope]}: {text}"
+
+
+def _reasons(decision: Decision, run: Run) -> tuple[Phrase, ...]:
+    """Why an alarm is on, what will clear it, and what else is moving; each may be empty."""
+    why = why_phrase(decision, run.batch.id)
+    return (why, clearing_phrase(decision), also_phrase(decision))
 
 
 def _movements(run: Run, most: int) -> Iterator[str]:
+    """How far the columns that moved did so."""
     for scope in _SCOPES:
-        for column in ranked(run, scope)[:most]:
+        for column in (c for c in ranked(run, scope)[:most] if c.named or c.also):
             for text in filter(None, map(movement, column.results)):
                 yield f"{cut(visible(column.name), NAME_WIDTH)}: {text}"
 
@@ -274,12 +278,10 @@ def _ratio_cells(decision: Decision) -> str:
 
 
 def _alarm_items(run: Run) -> Iterator[str]:
-    """Why an alarm is on, what will clear it, and what else is moving, by scope."""
     for decision in run.decisions:
-        why = (*why_phrase(decision, run.batch.id), *clearing_phrase(decision))
-        for phrase in (why, also_phrase(decision)):
-            if phrase:
-                yield f"- {SCOPE_NOUNS[decision.scope]}: {_marked(phrase)}"
+        text = " ".join(_marked(phrase) for phrase in _reasons(decision, run) if phrase)
+        if text:
+            yield f"- {SCOPE_NOUNS[decision.scope]}: {text}"
 
 
 def _p_cell(decision: Decision) -> str:

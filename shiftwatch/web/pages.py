@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from shiftwatch.errors import StoreError
 from shiftwatch.metrics import TestView, by_test
 from shiftwatch.promise import promised
-from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES, crossed
+from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES, crossed, ratios
 from shiftwatch.status import ModelStatus
 from shiftwatch.values import Decision, Run
 from shiftwatch.web import shapes, words
@@ -149,12 +149,18 @@ def _alarms(run: Run, times: Mapping[str, str | None]) -> tuple[AlarmLine, ...]:
             why=_why(decision),
             since=past(decision.since),
             began=past(decision.change_from),
-            evidence=tuple(getattr(decision.evidence, layer) for layer in LAYER_NAMES),
+            evidence=tuple(_ratios(decision)),
             columns=decision.columns,
             also=decision.also_moving,
         )
         for decision in run.decisions
     )
+
+
+def _ratios(decision: Decision) -> list[float | None]:
+    """By layer; a fault of the schema is a fact and has none."""
+    found = dict(ratios(decision))
+    return [found.get(layer) for layer in LAYER_NAMES]
 
 
 def _why(decision: Decision) -> str:
@@ -224,7 +230,11 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        shown=words.shown, number=words.number, verdict=_verdict, report=shapes.report_path
+        shown=words.shown,
+        minute=lambda time: time[:16].replace("T", " "),
+        number=words.number,
+        verdict=_verdict,
+        report=shapes.report_path,
     )
     return environment
 
