@@ -446,7 +446,12 @@ def doubtful() -> Run:
 def within_tolerance() -> Run:
     """Many rows: a trifle is significant in one column, and is held back by the tolerance."""
     run = _past(_slow(0.31, 0.2, 0.37))
-    trifle = {"p_value": 3.4e-9, "effect": 0.0121, "effect_low": 0.0064, "effect_high": 0.0178}
+    trifle: dict[str, Any] = {
+        "p_value": 3.4e-9,
+        "effect": 0.0121,
+        "effect_low": 0.0064,
+        "effect_high": 0.0178,
+    }
     return replace(
         run,
         results=tuple(replace(r, **trifle) if r.target == "minutes" else r for r in run.results),
