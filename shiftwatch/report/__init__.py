@@ -5,7 +5,7 @@ Out:   text, complete in itself.
 Never: imports numpy; opens a connection; shows a row of the data.
 """
 
-from shiftwatch.report.layers import LAYER_MEANINGS, LAYER_NAMES, crossed, ratios
+from shiftwatch.report.layers import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
 from shiftwatch.report.line import run_line
 from shiftwatch.report.page import render_html
 from shiftwatch.report.sentence import verdict_sentence
@@ -15,6 +15,7 @@ __all__ = [
     "LAYER_MEANINGS",
     "LAYER_NAMES",
     "crossed",
+    "doubts",
     "markdown",
     "ratios",
     "render_html",

@@ -13,7 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from shiftwatch.report import alarm, details, figures, layers, loose, phrase, sentence
+from shiftwatch.report import alarm as alarm_words
+from shiftwatch.report import details, figures, layers, loose, phrase, sentence
 from shiftwatch.report.advice import advice
 from shiftwatch.report.details import is_number
 from shiftwatch.report.phrase import BatchName, Phrase, cut, visible
@@ -72,7 +73,7 @@ def render_html(
         A judged batch.
     timeline
         Past verdicts in any order, each with ``batch_id``, ``state``, ``alarm`` and ``judged_at``
-        (unix seconds), perhaps with ``event_time_start``; the newest 60 are drawn. Batches that the
+        (unix seconds), perhaps with ``event_time_start`` and ``evidence``; the newest 60 are drawn. Batches that the
         page names are dated by it.
     promise
         The promise on false alarms in words; the run does not know it.
@@ -129,7 +130,7 @@ def _template() -> Template:
         said=phrase.said,
         upfirst=lambda text: text[:1].upper() + text[1:],
         shortly=loose.shortly,
-        ratio=alarm.ratio_text,
+        ratio=alarm_words.ratio_text,
         effective=details.effective_rows,
         movement=details.movement,
         witnesses=details.witnesses,
@@ -181,23 +182,23 @@ class _Alarm:
 
     @property
     def phrase(self) -> Phrase:
-        return alarm.alarm_phrase(self.decision, self.batch_id)
+        return alarm_words.alarm_phrase(self.decision, self.batch_id)
 
     @property
     def why(self) -> Phrase:
-        return alarm.why_phrase(self.decision, self.batch_id)
+        return alarm_words.why_phrase(self.decision, self.batch_id)
 
     @property
     def evidence(self) -> Phrase:
-        return alarm.evidence_phrase(self.decision)
+        return alarm_words.evidence_phrase(self.decision)
 
     @property
     def also(self) -> Phrase:
-        return alarm.also_phrase(self.decision)
+        return alarm_words.also_phrase(self.decision)
 
     @property
     def clearing(self) -> Phrase:
-        return alarm.clearing_phrase(self.decision)
+        return alarm_words.clearing_phrase(self.decision)
 
     @property
     def layers(self) -> tuple[tuple[str, float], ...]:
@@ -272,11 +273,19 @@ def _beat(entry: Mapping[str, Any], current: str) -> figures.Beat:
     state, batch = str(entry.get("state", "error")), str(entry.get("batch_id", ""))
     moment = phrase.when(_seconds(entry.get("judged_at")))
     alarm = bool(entry.get("alarm"))
-    ending = ", alarm on" if alarm else ""
+    evidence = _strongest(entry.get("evidence"))
+    ending = (", alarm on" if alarm else "") + evidence
     label = (
         f"{moment} {cut(visible(batch), 20)}: {cut(visible(state), 20).replace('_', ' ')}{ending}"
     )
     return figures.Beat(state, alarm, label, batch == current)
+
+
+def _strongest(evidence: Any) -> str:
+    """The strongest evidence of a past batch over its threshold, where it is known."""
+    given = evidence.values() if isinstance(evidence, Mapping) else ()
+    known = [ratio for ratio in given if is_number(ratio)]
+    return f", strongest evidence {alarm_words.ratio_text(max(known))}" if known else ""
 
 
 def _dates(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:

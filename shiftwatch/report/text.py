@@ -95,17 +95,20 @@ def _scope_blocks(run: Run) -> list[str]:
     judged = [d for d in run.decisions if ratios(d) or d.alarm]
     if not judged:
         return []
-    heading = ("scope", "alarm", *LAYER_NAMES, "(1 raises the alarm)")
+    present = {layer for decision in judged for layer, _ in ratios(decision)}
+    layers = [layer for layer in LAYER_NAMES if layer in present]
+    heading = ("scope", "alarm", *layers, "(evidence: 1 raises the alarm)" if layers else "")
     rows = [
         (
             SCOPE_NOUNS[d.scope],
             "on" if d.alarm else "off",
-            *(ratio_text(dict(ratios(d)).get(layer)) for layer in LAYER_NAMES),
+            *(ratio_text(dict(ratios(d)).get(layer)) for layer in layers),
             "",
         )
         for d in judged
     ]
-    return [_aligned([heading, *rows], right=(2, 3, 4)), _lines(_scope_lines(run, judged))]
+    right = range(2, 2 + len(layers))
+    return [_aligned([heading, *rows], right), _lines(_scope_lines(run, judged))]
 
 
 def _scope_lines(run: Run, judged: Sequence[Decision]) -> Iterator[str]:

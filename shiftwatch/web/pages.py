@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from shiftwatch.errors import StoreError
 from shiftwatch.metrics import TestView, by_test
 from shiftwatch.promise import promised
-from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES, crossed, ratios
+from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
 from shiftwatch.status import ModelStatus
 from shiftwatch.values import Decision, Run
 from shiftwatch.web import shapes, words
@@ -116,7 +116,7 @@ def _card(board: Board, status: ModelStatus, config: Mapping[str, Any]) -> Card:
         bars=_bars(status.name, points[-TIMELINE:]),
         summary=_summary(points[-TIMELINE:]),
         promise=_promise(config, points),
-        doubts=shapes.doubts(run) if run else (),
+        doubts=tuple(finding.message for finding in doubts(run)) if run else (),
         history_fault=fault,
     )
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
-from shiftwatch.report import crossed
+from shiftwatch.report import crossed, doubts
 from shiftwatch.status import ModelStatus, MonitorState
 from shiftwatch.values import Decision, Evidence, Run, Verdict
 
@@ -173,13 +173,8 @@ def model_shape(status: ModelStatus) -> ModelShape:
         backlog=status.backlog,
         tests=list(status.tests),
         fault=status.fault,
-        doubts=list(doubts(run)) if run else [],
+        doubts=[finding.message for finding in doubts(run)] if run else [],
     )
-
-
-def doubts(run: Run) -> tuple[str, ...]:
-    """Why the promise on false alarms cannot be shown to hold for a batch."""
-    return tuple(f.message for f in run.findings if f.code == "promise_not_kept")
 
 
 def _scope(decision: Decision) -> ScopeShape:
