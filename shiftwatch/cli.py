@@ -172,10 +172,11 @@ def check(config: ConfigPath) -> None:
                 typer.echo(f"  {line}")
     if not good:
         raise typer.Exit(BAD_CONFIG)
+    alarms = settings.alarms
     cuts = [getattr(model.window.by, "seconds", None) for model in settings.models]
     pace = pace_seconds(settings.schedule.every_seconds, cuts)
-    promised = promise_text(settings.alarms.per_checks, pace)
-    typer.echo(f"{config}: good; for each model {promised}")
+    text = promise_text(alarms.per_checks, pace, per_days=alarms.false_alarms.per_days)
+    typer.echo(f"{config}: good; for each model {text}")
 
 
 def _tried(
@@ -254,6 +255,7 @@ def report(
     """Write the report of a stored batch."""
     from shiftwatch import config as configuration  # noqa: PLC0415
     from shiftwatch.document import to_document  # noqa: PLC0415
+    from shiftwatch.promise import promised  # noqa: PLC0415
     from shiftwatch.report import render_html  # noqa: PLC0415
     from shiftwatch.store import Store  # noqa: PLC0415
 
@@ -270,7 +272,10 @@ def report(
     if output_format == "json":
         text = json.dumps(to_document(judged), indent=2, ensure_ascii=False)
     else:
-        text = render_html(judged, timeline=[{"state": p.verdict, **_plain(p)} for p in points])
+        past = [{"state": p.verdict, **_plain(p)} for p in points]
+        alarms = settings.alarms
+        told = promised(past, alarms.per_checks, alarms.false_alarms.per_days)
+        text = render_html(judged, timeline=past, promise=told)
     if output is None:
         typer.echo(text)
     else:

@@ -20,6 +20,7 @@ from shiftwatch.acceptance import Span
 from shiftwatch.document import to_document
 from shiftwatch.errors import ShiftwatchError
 from shiftwatch.monitor import Monitor, confined
+from shiftwatch.promise import promised
 from shiftwatch.report import render_html
 from shiftwatch.settings import Settings
 from shiftwatch.status import Snapshot
@@ -108,7 +109,9 @@ class Desk:
         run = self._on_demand(model, batch) or self._store.run(model, batch)
         if run is None:
             return None
-        return render_html(run, timeline=self.timeline(model, _TIMELINE))
+        points, alarms = self.timeline(model, _TIMELINE), self.settings.alarms
+        told = promised(points, alarms.per_checks, alarms.false_alarms.per_days)
+        return render_html(run, timeline=points, promise=told, linked=True)
 
     def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest verdicts."""

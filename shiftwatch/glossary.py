@@ -1,4 +1,4 @@
-"""What the names mean: tests, verdicts, metrics, findings, skip reasons, configuration keys.
+"""What the names mean: tests, verdicts, layers, metrics, findings, skip reasons, configuration keys.
 
 In:    a name.
 Out:   its meaning, from the place in the code that defines it.
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 
 from shiftwatch import settings
 from shiftwatch.metrics import FAMILIES
+from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES
 from shiftwatch.values import FINDING_CODES, SKIP_REASONS
 
 TESTS = {
@@ -32,13 +33,18 @@ TESTS = {
 }
 
 VERDICTS = {
-    "shift": "the evidence of this batch crossed the level that keeps the promise on false alarms",
-    "no_shift": "everything was tested and nothing crossed the level",
+    "shift": "on this batch evidence crossed the threshold that keeps the promise on false alarms: "
+    "of the batch alone, of the last batches together, or of what has built up over past ones",
+    "no_shift": "everything was tested and nothing crossed its threshold",
     "insufficient_data": "too few rows to test anything; collect larger batches",
     "invalid_data": "the batch cannot be judged as it should; see its findings",
     "error": "a failure of shiftwatch itself, never a statement about the data; see the log",
 }
 
+LAYERS = {
+    layer: f"layer of evidence, {LAYER_NAMES[layer]}: {text}"
+    for layer, text in LAYER_MEANINGS.items()
+}
 
 _Fields = list[tuple[str, str, tuple[str, ...]]]
 """Name, docstring and settings classes of each field of a class."""
@@ -84,7 +90,7 @@ def _senses() -> dict[str, list[str]]:
     """Every name with all it stands for; a key is found by any end of its path."""
     senses: dict[str, list[str]] = {}
     metrics = {family.name: family.help for family in FAMILIES}
-    for texts in (TESTS, VERDICTS, FINDING_CODES, SKIP_REASONS, metrics):
+    for texts in (TESTS, VERDICTS, LAYERS, FINDING_CODES, SKIP_REASONS, metrics):
         for name, text in texts.items():
             senses.setdefault(name, []).append(text)
     for path, text in _config_keys().items():

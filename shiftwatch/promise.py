@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
+from itertools import pairwise
+from statistics import NormalDist, median
 from typing import Any
 
 _NORMAL = NormalDist()
@@ -96,15 +97,19 @@ def pace_seconds(every: float | None, windows: Sequence[float | None]) -> float 
     return paces.pop() if len(paces) == 1 else None
 
 
-def promise_text(per_checks: int, seconds_per_check: float | None) -> str:
+def promise_text(
+    per_checks: int, seconds_per_check: float | None, *, per_days: float | None = None
+) -> str:
     """The promise in both units: checks, and time where a pace is known.
 
     Parameters
     ----------
     per_checks
-        Checks per expected false alarm at most.
+        Checks per expected false alarm at most; without meaning where ``per_days`` is given.
     seconds_per_check
-        Time between two batches if one comes at every look; None where it is not known.
+        Time between two batches; None where it is not known.
+    per_days
+        Days per expected false alarm at most, if the promise is made in days.
 
     Examples
     --------
@@ -112,12 +117,71 @@ def promise_text(per_checks: int, seconds_per_check: float | None) -> str:
     'at most 1 expected false alarm in 1000 checks: 1 in 3.5 days at one batch every 5 minutes'
     >>> promise_text(1000, None)
     'at most 1 expected false alarm in 1000 checks'
+    >>> promise_text(1000, 300.0, per_days=180)
+    'at most 1 expected false alarm in 180 days: 1 in 51,840 checks at one batch every 5 minutes'
     """
-    text = f"at most 1 expected false alarm in {per_checks} checks"
+    unit = f"{per_checks} checks" if per_days is None else _days(per_days)
+    text = f"at most 1 expected false alarm in {unit}"
     if seconds_per_check is None:
         return text
-    whole, pace = span_text(per_checks * seconds_per_check), span_text(seconds_per_check)
-    return f"{text}: 1 in {whole} at one batch every {pace.removeprefix('1 ')}"
+    if per_days is None:
+        whole = span_text(per_checks * seconds_per_check)
+    else:
+        whole = _checks(per_days * 86400 / seconds_per_check)
+    return f"{text}: 1 in {whole} at one batch every {_pace_text(seconds_per_check)}"
+
+
+def _days(days: float) -> str:
+    return f"{days:g} day" if days == 1 else f"{days:g} days"
+
+
+def _checks(number: float) -> str:
+    whole = max(1, round(number))
+    return "1 check" if whole == 1 else f"{whole:,} checks"
+
+
+def _pace_text(seconds: float) -> str:
+    return span_text(seconds).removeprefix("1 ")
+
+
+_PACED = 50
+"""Gaps between batches of which the median is the pace."""
+
+
+def pace(points: Sequence[Mapping[str, Any]]) -> float | None:
+    """Seconds between two batches, as the last of them came: the median of up to 50 gaps.
+
+    Parameters
+    ----------
+    points
+        Judged batches in any order, each with ``judged_at`` and perhaps ``event_time_end`` (unix
+        seconds). Event times are taken if all of the last batches have one, since a backlog is
+        judged faster than it came.
+
+    Returns
+    -------
+    float or None
+        None for fewer than three batches, and where half of them bear one and the same time.
+
+    Examples
+    --------
+    >>> pace([{"judged_at": second, "event_time_end": 300.0 * second} for second in range(5)])
+    300.0
+    """
+    last = sorted(points, key=lambda point: point["judged_at"])[-_PACED - 1 :]
+    times = [point.get("event_time_end") for point in last]
+    known = [time for time in times if time is not None]
+    moments = sorted(known) if len(known) == len(last) else [p["judged_at"] for p in last]
+    gaps = [after - before for before, after in pairwise(moments)]
+    middle = median(gaps) if len(gaps) > 1 else 0.0
+    return middle if 0 < middle < math.inf else None
+
+
+def promised(
+    points: Sequence[Mapping[str, Any]], per_checks: int, per_days: float | None = None
+) -> str:
+    """The promise at the pace seen; ``points`` as for :func:`pace`."""
+    return promise_text(per_checks, pace(points), per_days=per_days)
 
 
 def survey_lines(facts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -171,25 +235,51 @@ def _smallest_text(distance: float, deviations: float) -> str:
     return f"a mean shifted by {deviations:.2f} standard deviations (KS {distance:.3f})"
 
 
-def _luck_text(factor: float) -> str:
+def luck_text(factor: float) -> str:
+    """How far one reference's luck may carry the rate of false alarms.
+
+    Examples
+    --------
+    >>> luck_text(1.78)
+    'for 95 % of references the rate of false alarms is below 1.8 times the promise'
+    """
     times = f"{max(1.0, factor):.1f} times"
     return f"for 95 % of references the rate of false alarms is below {times} the promise"
+
+
+def detectable_text(seen: Mapping[str, Any], rows: int, kappa: float = 1.0) -> str:
+    """The shift a single batch shows, in a sentence; empty where nothing is known of it.
+
+    Parameters
+    ----------
+    seen
+        As made by ``power.outlook`` under ``detectable``.
+    rows
+        Of the batch.
+    kappa
+        Inflation by dependence; more than 1 is told.
+
+    Examples
+    --------
+    >>> detectable_text({"chi2": 0.11}, 500)
+    'a batch of 500 rows shows with probability .8: 11 % of the rows in other categories'
+    """
+    parts = []
+    if "ks" in seen:
+        parts.append(_smallest_text(seen["ks"], seen["mean_shift_sd"]))
+    if "chi2" in seen:
+        parts.append(f"{100 * seen['chi2']:.0f} % of the rows in other categories")
+    batch = f"a batch of {rows} rows"
+    if kappa > 1:
+        batch += f" (as good as {_effective(rows, kappa)} independent ones)"
+    return f"{batch} shows with probability .8: {', '.join(parts)}" if parts else ""
 
 
 def _detectable_lines(facts: Mapping[str, Any]) -> tuple[str, ...]:
     seen = facts["detectable"]
     if not seen:
         return ()
-    parts = []
-    if "ks" in seen:
-        parts.append(_smallest_text(seen["ks"], seen["mean_shift_sd"]))
-    if "chi2" in seen:
-        parts.append(f"{100 * seen['chi2']:.0f} % of the rows in other categories")
-    rows, kappa = facts["batch_rows"], facts["batch_kappa"]
-    batch = f"a batch of {rows} rows"
-    if kappa > 1:
-        batch += f" (as good as {_effective(rows, kappa)} independent ones)"
     return (
-        f"{batch} shows with probability .8: {', '.join(parts)}",
-        f"luck of the reference: {_luck_text(facts['luck_factor'])}",
+        detectable_text(seen, facts["batch_rows"], facts["batch_kappa"]),
+        f"luck of the reference: {luck_text(facts['luck_factor'])}",
     )

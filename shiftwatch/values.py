@@ -251,6 +251,12 @@ class Evidence:
     window: float | None = None
     pool: float | None = None
 
+    @property
+    def strongest(self) -> float | None:
+        """That of the layer with most of it; None where no layer has anything to say."""
+        layers = (self.check, self.window, self.pool)
+        return max((layer for layer in layers if layer is not None), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class SlowEvidence:

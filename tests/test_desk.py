@@ -242,6 +242,19 @@ def test_stored_verdicts_are_listed_newest_first_with_their_state(office: Office
     }
 
 
+def test_a_page_links_past_batches_and_says_the_promise_at_the_pace_seen(office: Office) -> None:
+    first = sample_runs.EARLIER
+    for number, identity in enumerate((first, "b2", "b3")):
+        run = _run(identity)
+        end = sample_runs.JUDGED_AT + 3600 * number
+        office.commit(replace(run, batch=replace(run.batch, event_time_end=end)))
+    office.commit(_run("b4", sample_runs.by_pool()))
+    page = office.desk.html(MODEL, "b4")
+    assert page is not None
+    assert f'<a href="?batch={first}&amp;format=html">' in page
+    assert "at most 1 expected false alarm in 1000 checks: 1 in 42 days at one batch every" in page
+
+
 def test_the_snapshot_says_how_the_last_reload_ended_and_when_one_last_succeeded(
     office: Office,
 ) -> None:

@@ -225,6 +225,18 @@ def test_an_alarm_and_its_evidence_are_shown_by_scope() -> None:
     assert [dict(labels)["layer"] for _, labels in layers] == ["check"]
 
 
+def test_each_layer_of_evidence_is_a_series_and_absent_while_it_has_nothing_to_say() -> None:
+    run = run_of()
+    decision = dataclasses.replace(run.decisions[0], evidence=Evidence(0.1, None, 0.0))
+    samples = scrape(snapshot_of(dataclasses.replace(run, decisions=(decision,))))
+    name = "shiftwatch_drift_evidence_ratio"
+    found = {dict(labels)["layer"]: value for (n, labels), value in samples.items() if n == name}
+    assert found == {"check": 0.1, "pool": 0.0}
+    (help_text,) = [family.help for family in FAMILIES if family.name == name]
+    for layer in ("check", "window", "pool"):
+        assert f"`{layer}`" in help_text
+
+
 def test_exactly_one_monitor_state_is_on() -> None:
     states = {
         dict(labels)["state"]: value

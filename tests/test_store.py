@@ -193,6 +193,16 @@ def test_the_timeline_runs_forward_with_the_evidence_of_each_scope(store: Store)
     assert [p.seq for p in store.timeline("churn")] == [r.seq for r in store.runs("churn")][::-1]
 
 
+def test_the_timeline_keeps_the_strongest_layer_and_the_times_of_the_events(store: Store) -> None:
+    run = a_run("b1")
+    decision = replace(run.decisions[0], evidence=Evidence(0.25, 0.4, 0.9))
+    nothing = replace(decision, scope="prediction", evidence=Evidence())
+    commit(store, replace(run, decisions=(decision, nothing)))
+    (point,) = store.timeline("churn")
+    assert point.evidence == {"input": 0.9}
+    assert (point.event_time_start, point.event_time_end) == (START - 60, START)
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ from shiftwatch.values import (
     Batch,
     Decision,
     Evidence,
+    Finding,
     Piece,
     Run,
     TwoSampleResult,
@@ -369,7 +370,11 @@ def test_models_show_state_alarms_and_last_batch() -> None:
         "level": 0.01,
         "evidence": {"check": 2.5, "window": None, "pool": None},
         "columns": ["age"],
+        "crossed": ["check"],
+        "also_moving": [],
+        "change_from": None,
     }
+    assert churn["doubts"] == []
     assert churn["last_batch"]["judged_at"] == "2026-09-21T14:13:20Z"
     assert get(board, churn["last_batch"]["report"]).status_code == 200
     assert (fraud["state"], fraud["alarm"], fraud["last_batch"]) == (None, False, None)
@@ -706,13 +711,84 @@ def test_an_alarm_is_said_in_words_with_its_scope_and_since_when() -> None:
     page = overview(board_of(status_of(run_of("shift", alarm=True)), rows=rows))
     assert "alarm: input" in _Page(page).text
     since = "2026-09-21T14:16:10Z"
-    link = f'report?batch=00000000000000aa&amp;format=html"><time datetime="{since}">{since}</time>'
+    link = (
+        'report?batch=00000000000000aa&amp;format=html">'
+        f'<time datetime="{since}">2026-09-21 14:16</time>'
+    )
     assert link in page
 
 
 def test_an_alarm_older_than_the_timeline_names_its_batch() -> None:
     page = _Page(overview(board_of(status_of(run_of("shift", alarm=True)))))
     assert "batch 00000000000000aa" in page.text
+
+
+def run_of_layers(**changes: Any) -> Run:
+    """A quiet batch under an alarm that past batches raised."""
+    run = run_of()
+    decision = dataclasses.replace(
+        run.decisions[0],
+        evidence=Evidence(check=0.25, window=0.5, pool=1.125),
+        alarm=True,
+        since="00000000000000a3",
+        change_from="00000000000000a1",
+        also_moving=("calls",),
+    )
+    return dataclasses.replace(run, decisions=(dataclasses.replace(decision, **changes),))
+
+
+def test_an_alarm_shows_its_layers_and_where_the_change_began() -> None:
+    rows = [row_of(seq) for seq in range(0xA0, 0xA5)]
+    run = run_of_layers(crossed=("pool",), p_value=0.4)
+    page = overview(board_of(status_of(run), rows=rows))
+    assert "crossed by what has built up over past batches" in _Page(page).text
+    for layer, ratio in (("Check", "0.25"), ("Window", "0.5"), ("Pool", "1.12")):
+        assert f'<td class="number" data-label="{layer}">{ratio}</td>' in page
+    began = "2026-09-21T14:16:01Z"
+    assert f'batch=00000000000000a1&amp;format=html"><time datetime="{began}">' in page
+    also = "Also moving, a wider list and no reason for an alarm: calls"
+    assert also in re.sub(r" +", " ", _Page(page).text)
+
+
+def test_an_alarm_that_holds_on_over_a_quiet_batch_says_so() -> None:
+    page = _Page(overview(board_of(status_of(run_of_layers(p_value=0.4)))))
+    assert "holds on; the last batch crossed nothing" in page.text
+
+
+def test_a_doubt_about_the_promise_stands_on_the_page_and_in_the_api() -> None:
+    doubt = Finding("promise_not_kept", "", "the reference is short", "note")
+    other = Finding("infinite", "age", "3 infinite values", "note")
+    run = dataclasses.replace(run_of(), findings=(doubt, other))
+    board = board_of(status_of(run))
+    page = _Page(overview(board))
+    assert page.badges() == ["no_shift", "insufficient_data"]
+    assert "promise in doubt" in page.text
+    assert "the reference is short" in page.text
+    (model,) = get(board, "/api/v1/models").json()["models"]
+    assert model["doubts"] == ["the reference is short"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"per_checks": 1000, "per_days": None}, "in 1000 checks: 1 in 42 days at one batch"),
+        ({"per_checks": None, "per_days": 30}, "in 30 days: 1 in 720 checks at one batch"),
+    ],
+)
+def test_the_promise_is_on_the_page_at_the_pace_seen(asked: dict[str, Any], told: str) -> None:
+    board = board_of(rows=[row_of(n) | {"event_time_end": 3600.0 * n} for n in range(5)])
+    shown = dict(board.effective_config()) | {"alarms": {"false_alarms": asked}}
+    board.effective_config = lambda: shown  # type: ignore[method-assign]
+    assert told in _Page(overview(board)).text
+
+
+def test_a_quiet_bar_grows_with_its_strongest_evidence_and_says_it() -> None:
+    ratios: list[dict[str, float]] = [{}, {"input": 0.1}, {"input": 0.2, "prediction": 0.9}]
+    rows = [row_of(seq) | {"evidence": ratio} for seq, ratio in enumerate(ratios)]
+    page = overview(board_of(rows=rows))
+    heights = [int(str(a["height"])) for tag, a in _Page(page).tags if tag == "rect"]
+    assert heights == sorted(set(heights))
+    assert "no shift, strongest evidence 0.9</title>" in page
 
 
 def test_a_model_without_batches_says_where_to_put_the_first() -> None:

@@ -22,9 +22,12 @@ from pathlib import Path
 
 from shiftwatch import logs
 from shiftwatch.daemon import Daemon, Source
+from shiftwatch.decide import Policy
 from shiftwatch.demo.stream import STEPS_TO_FULL_SHIFT
 from shiftwatch.errors import ShiftwatchError
-from shiftwatch.report import run_line
+from shiftwatch.promise import promise_text
+from shiftwatch.report import LAYER_NAMES, crossed, run_line
+from shiftwatch.settings import AlarmSettings, ToleranceSettings
 from shiftwatch.values import Run
 
 _CONFIG = """\
@@ -137,7 +140,7 @@ class _Show:
             f"{self._batches} batches of 500 rows. The first {half} come from the law of the "
             f"reference; then\ntenure, price, plan and the nulls of satisfaction drift, more by "
             f"an eighth a batch up to batch {min(self._batches, half + STEPS_TO_FULL_SHIFT)}.\n"
-            "Level per check: 1 in 1000.\n"
+            f"{_promise()}\n"
         )
         if self._stream.stdin is not None:
             with suppress(BrokenPipeError):  # it has ended, and its status says more
@@ -163,9 +166,28 @@ class _Show:
             when = (
                 f"{first} after the drift began" if first > 0 else "before the drift: a false one"
             )
-            _say(f"The alarm rose at batch {alarmed[0]} ({when}).")
+            by = _crossed_by(self._runs[alarmed[0] - 1])
+            _say(f"The alarm rose at batch {alarmed[0]} ({when}){by}.")
         else:
             _say("No alarm rose.")
+
+
+def _promise() -> str:
+    """What the demo's configuration promises, which says nothing of alarms and takes the defaults."""
+    alarms = AlarmSettings()
+    level = Policy.of(alarms, ToleranceSettings()).level()
+    text = promise_text(alarms.per_checks, None, per_days=alarms.false_alarms.per_days)
+    return (
+        f"Promised: {text}. Of what a\ncheck may spend a batch alone has {level.check:g}, past "
+        f"batches together {level.window:g}, what has\nbuilt up over them {level.pool:g}."
+    )
+
+
+def _crossed_by(run: Run) -> str:
+    """The layers that raised the alarm."""
+    layers = dict.fromkeys(layer for d in run.decisions if d.raised for layer in crossed(d))
+    names = [LAYER_NAMES.get(layer, layer) for layer in layers]
+    return f", by {' and by '.join(names)}" if names else ""
 
 
 def _say(text: str) -> None:

@@ -96,8 +96,10 @@ FAMILIES: tuple[Family, ...] = (
         "gauge",
         ("model", "scope", "layer"),
         "ratio",
-        "Evidence over its alarm threshold in the last check; 1 or more raises the alarm. Absent "
-        "while the layer has nothing to say.",
+        "Evidence over its alarm threshold after the last check; 1 or more raises the alarm. Layer "
+        "`check` is the last batch alone, `window` past batches together as of when a window was "
+        "last full, `pool` what has built up over past batches (it stops at 1.2). Absent while the "
+        "layer has nothing to say, as with `memory: none`.",
     ),
     Family(
         "shiftwatch_test_p_value",

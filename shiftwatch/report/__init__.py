@@ -5,8 +5,21 @@ Out:   text, complete in itself.
 Never: imports numpy; opens a connection; shows a row of the data.
 """
 
+from shiftwatch.report.layers import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
+from shiftwatch.report.line import run_line
 from shiftwatch.report.page import render_html
 from shiftwatch.report.sentence import verdict_sentence
-from shiftwatch.report.text import markdown, run_line, table
+from shiftwatch.report.text import markdown, table
 
-__all__ = ["markdown", "render_html", "run_line", "table", "verdict_sentence"]
+__all__ = [
+    "LAYER_MEANINGS",
+    "LAYER_NAMES",
+    "crossed",
+    "doubts",
+    "markdown",
+    "ratios",
+    "render_html",
+    "run_line",
+    "table",
+    "verdict_sentence",
+]

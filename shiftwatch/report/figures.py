@@ -282,7 +282,7 @@ def evidence_bar(ratio: float) -> str:
         '<path class="tick" d="M100 0V14"/>'
     )
     title = f"evidence {ratio + 0.0:.2f}, the alarm rises at 1"
-    return f'<svg class="ev" viewBox="0 0 200 14" preserveAspectRatio="xMinYMid" role="img"><title>{title}</title>{body}</svg>'
+    return f'<svg class="ev" viewBox="0 0 200 14" preserveAspectRatio="none" role="img"><title>{title}</title>{body}</svg>'
 
 
 _BEAT_SHAPES = {

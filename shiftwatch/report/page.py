@@ -13,8 +13,11 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from shiftwatch.report import figures, phrase, sentence
-from shiftwatch.report.phrase import Phrase, cut, visible
+from shiftwatch.report import alarm as alarm_words
+from shiftwatch.report import details, figures, layers, loose, phrase, sentence
+from shiftwatch.report.advice import advice
+from shiftwatch.report.details import is_number
+from shiftwatch.report.phrase import BatchName, Phrase, cut, visible
 from shiftwatch.report.ranking import JOINT, joint, ranked
 from shiftwatch.values import (
     FINDING_CODES,
@@ -23,7 +26,6 @@ from shiftwatch.values import (
     Run,
     Scope,
     Skipped,
-    TwoSampleResult,
 )
 
 if TYPE_CHECKING:
@@ -34,9 +36,7 @@ UNFOLDED = 60
 
 _NAMES_SHOWN = 12
 _ENTRIES_SHOWN = 40
-_FOR_PROGRAMS = ("settings", "alarms", "limits")
 _BEATS_SHOWN = 60
-_SHARES_SHOWN = 8
 _TITLE_WIDTH = 300
 
 TEST_NAMES: Mapping[str, str] = {
@@ -60,7 +60,13 @@ EFFECTS: Mapping[str, str] = {
 }
 
 
-def render_html(run: Run, *, timeline: Sequence[Mapping[str, Any]] = ()) -> str:
+def render_html(
+    run: Run,
+    *,
+    timeline: Sequence[Mapping[str, Any]] = (),
+    promise: str = "",
+    linked: bool = False,
+) -> str:
     """The report of one run as a self-contained page.
 
     Parameters
@@ -69,7 +75,12 @@ def render_html(run: Run, *, timeline: Sequence[Mapping[str, Any]] = ()) -> str:
         A judged batch.
     timeline
         Past verdicts in any order, each with ``batch_id``, ``state``, ``alarm`` and ``judged_at``
-        (unix seconds); the newest 60 are drawn.
+        (unix seconds), perhaps with ``event_time_start`` and ``evidence``; the newest 60 are drawn. Batches that the
+        page names are dated by it.
+    promise
+        The promise on false alarms in words; the run does not know it.
+    linked
+        Whether the page is served where ``?batch=ID&format=html`` is the page of another batch.
 
     Returns
     -------
@@ -81,12 +92,21 @@ def render_html(run: Run, *, timeline: Sequence[Mapping[str, Any]] = ()) -> str:
         run=run,
         alarms=[_Alarm(decision, run.batch.id) for decision in _shown_decisions(run)],
         beats=_timeline(run, timeline),
+        dates=_dates(timeline),
+        linked=linked,
+        promise=promise,
+        outlook=details.outlook(run),
+        slow=any(len(layers.ratios(decision)) > 1 for decision in run.decisions),
+        doubts=layers.doubts(run),
+        findings=layers.other_findings(run),
+        held=layers.held_back(run),
+        inflated=details.inflated(run),
         inputs=ranked(run, "input"),
         predictions=ranked(run, "prediction"),
         joints=joint(run),
         skips=_skips(run.skipped),
-        vanished=_vanished(run),
-        provenance=_flat(_told(run.provenance))[:_ENTRIES_SHOWN],
+        vanished=loose.vanished(run),
+        provenance=loose.flat(loose.told(run.provenance))[:_ENTRIES_SHOWN],
         reasons=_reasons(run),
     )
 
@@ -111,21 +131,35 @@ def _template() -> Template:
         cut=cut,
         said=phrase.said,
         upfirst=lambda text: text[:1].upper() + text[1:],
-        shortly=_shortly,
-        facts=_facts,
-        shares=_shares,
+        shortly=loose.shortly,
+        ratio=alarm_words.ratio_text,
+        effective=details.effective_rows,
+        movement=details.movement,
+        witnesses=details.witnesses,
+        isbatch=lambda piece: isinstance(piece, BatchName),
+        plain=lambda text: text.isascii() and text.isalnum(),
+        facts=loose.facts,
+        shares=loose.shares,
     )
     environment.globals.update(
         figures=figures,
         sentence=sentence,
+        advice=advice,
+        layers=layers.LAYER_NAMES,
+        meanings=layers.LAYER_MEANINGS,
+        also=layers.ALSO_MOVING,
         tests=TEST_NAMES,
         effects=EFFECTS,
         finding_codes=FINDING_CODES,
         unfolded=UNFOLDED,
         name_width=_TITLE_WIDTH,
     )
-    source = files("shiftwatch.report").joinpath("template.html").read_text("utf-8")
-    return environment.from_string(source)
+    environment.globals["style"] = _own_file("style.css")
+    return environment.from_string(_own_file("template.html"))
+
+
+def _own_file(name: str) -> str:
+    return files("shiftwatch.report").joinpath(name).read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +184,28 @@ class _Alarm:
 
     @property
     def phrase(self) -> Phrase:
-        return sentence.alarm_phrase(self.decision, self.batch_id)
+        return alarm_words.alarm_phrase(self.decision, self.batch_id)
+
+    @property
+    def why(self) -> Phrase:
+        return alarm_words.why_phrase(self.decision, self.batch_id)
 
     @property
     def evidence(self) -> Phrase:
-        return sentence.evidence_phrase(self.decision)
+        return alarm_words.evidence_phrase(self.decision)
 
     @property
-    def ratio(self) -> float | None:
-        """Evidence over its threshold; a schema fault is a fact and has none."""
-        return None if self.decision.scope == "schema" else self.decision.evidence.check
+    def also(self) -> Phrase:
+        return alarm_words.also_phrase(self.decision)
+
+    @property
+    def clearing(self) -> Phrase:
+        return alarm_words.clearing_phrase(self.decision)
+
+    @property
+    def layers(self) -> tuple[tuple[str, float], ...]:
+        """Evidence over its threshold by layer; a schema fault is a fact and has none."""
+        return layers.ratios(self.decision)
 
 
 def _shown_decisions(run: Run) -> list[Decision]:
@@ -217,72 +263,6 @@ def _group(key: tuple[Scope, str, str], members: Sequence[Skipped]) -> _Skips:
     )
 
 
-# --- free JSON ---------------------------------------------------------------------------------
-
-
-def _vanished(run: Run) -> list[tuple[str, list[str]]]:
-    """Categories of the reference that the batch no longer has, by column."""
-    given = run.explanation.get("vanished")
-    if not isinstance(given, Mapping):
-        return []
-    return [
-        (str(name), [str(text) for text in texts])
-        for name, texts in list(given.items())[:_NAMES_SHOWN]
-        if isinstance(texts, Sequence) and not isinstance(texts, str)
-    ]
-
-
-def _shares(result: TwoSampleResult) -> list[tuple[str, float]]:
-    """The columns a joint test names, with their part in its statistic."""
-    given = result.explanation.get("columns")
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        return []
-    found = [
-        (str(entry["column"]), float(entry["share"]))
-        for entry in given
-        if isinstance(entry, Mapping) and "column" in entry and _is_number(entry.get("share"))
-    ]
-    return sorted(found, key=lambda pair: -pair[1])[:_SHARES_SHOWN]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _facts(result: TwoSampleResult) -> list[tuple[str, str]]:
-    """What else a test says of itself: single numbers and words."""
-    return [
-        (cut(visible(key)).replace("_", " "), _shortly(value))
-        for key, value in result.explanation.items()
-        if isinstance(value, str | int | float)
-    ][:_SHARES_SHOWN]
-
-
-def _told(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the settings, of which the page would be full; they are for `shiftwatch verify`."""
-    return {key: value for key, value in provenance.items() if key not in _FOR_PROGRAMS}
-
-
-def _flat(given: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested JSON as a list of path and text."""
-    entries: list[tuple[str, str]] = []
-    for key, value in given.items():
-        path = f"{prefix}{visible(str(key))}"
-        if isinstance(value, Mapping):
-            entries += _flat(value, f"{path} ")
-        else:
-            entries.append((cut(path), _shortly(value)))
-    return entries
-
-
-def _shortly(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, float):
-        return phrase.number(value)
-    return cut(visible(str(value)), 200)
-
-
 # --- timeline ----------------------------------------------------------------------------------
 
 
@@ -295,12 +275,30 @@ def _beat(entry: Mapping[str, Any], current: str) -> figures.Beat:
     state, batch = str(entry.get("state", "error")), str(entry.get("batch_id", ""))
     moment = phrase.when(_seconds(entry.get("judged_at")))
     alarm = bool(entry.get("alarm"))
-    ending = ", alarm on" if alarm else ""
+    evidence = _strongest(entry.get("evidence"))
+    ending = (", alarm on" if alarm else "") + evidence
     label = (
         f"{moment} {cut(visible(batch), 20)}: {cut(visible(state), 20).replace('_', ' ')}{ending}"
     )
     return figures.Beat(state, alarm, label, batch == current)
 
 
+def _strongest(evidence: Any) -> str:
+    """The strongest evidence of a past batch over its threshold, where it is known."""
+    given = evidence.values() if isinstance(evidence, Mapping) else ()
+    known = [ratio for ratio in given if is_number(ratio)]
+    return f", strongest evidence {alarm_words.ratio_text(max(known))}" if known else ""
+
+
+def _dates(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """When each batch was: by its events where their time is known, else when it was judged."""
+    found = {}
+    for entry in entries:
+        known = [entry.get(key) for key in ("event_time_start", "judged_at")]
+        times = [phrase.when(float(time)) for time in known if is_number(time)]
+        found[str(entry.get("batch_id", ""))] = times[0] if times else ""
+    return found
+
+
 def _seconds(value: Any) -> float:
-    return float(value) if _is_number(value) else 0.0
+    return float(value) if is_number(value) else 0.0

@@ -24,6 +24,11 @@ class Name:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class BatchName(Name):
+    """The id of a batch inside a phrase; a page may link it and say when that batch was."""
+
+
 Phrase = tuple[str | Name, ...]
 """A sentence in pieces: own words as ``str``, names from the data as :class:`Name`."""
 

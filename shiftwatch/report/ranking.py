@@ -21,7 +21,8 @@ _BROKEN = frozenset({"missing_column", "changed_type"})
 class Ranked:
     """What is known of one column in one scope.
 
-    ``named`` is True where Holm's procedure says that this column moved.
+    ``named`` is True where the decision names this column as moved, ``also`` where it is on the
+    wider list only.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Ranked:
     results: tuple[TwoSampleResult, ...]
     skipped: tuple[Skipped, ...]
     named: bool
+    also: bool
 
     @property
     def order(self) -> tuple[float, float]:
@@ -51,7 +53,9 @@ def ranked(run: Run, scope: Scope) -> tuple[Ranked, ...]:
         if skip.scope == scope and skip.target != JOINT:
             skipped.setdefault(skip.target, []).append(skip)
     profiles = {profile.name: profile for profile in run.columns if profile.role == scope}
-    named = {name for d in run.decisions if d.scope == scope for name in d.columns}
+    own = [decision for decision in run.decisions if decision.scope == scope]
+    named = {name for decision in own for name in decision.columns}
+    also = {name for decision in own for name in decision.also_moving}
     rows = [
         Ranked(
             name,
@@ -59,6 +63,7 @@ def ranked(run: Run, scope: Scope) -> tuple[Ranked, ...]:
             tuple(sorted(results.get(name, ()), key=lambda r: r.p_value)),
             tuple(skipped.get(name, ())),
             name in named,
+            name in also,
         )
         for name in dict.fromkeys((*profiles, *results, *skipped))
     ]

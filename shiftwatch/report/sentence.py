@@ -1,4 +1,4 @@
-"""The verdict, the state of the alarm and what to do next, in words.
+"""The verdict in words.
 
 In:    a Run.
 Out:   phrases; no number in them that is not in the run.
@@ -7,10 +7,16 @@ Never: judges anew; claims that nothing moved when nothing could be tested.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from shiftwatch.report.layers import (
+    LAYER_NAMES,
+    below_tolerance,
+    crossed,
+    decision_of,
+    latched,
+    ratios,
+)
 from shiftwatch.report.phrase import Name, Phrase, listed, p_text, plain, plural, said
 from shiftwatch.values import Decision, Finding, Run, Scope, Verdict
 
@@ -43,33 +49,35 @@ def verdict_phrase(run: Run) -> Phrase:
     return _VERDICTS[run.verdict](run)
 
 
-def crossed(decision: Decision) -> bool:
-    """Whether the evidence of this batch alone reaches the level of the check."""
-    return decision.p_value is not None and decision.p_value <= decision.level
-
-
-def decision_of(run: Run, scope: Scope) -> Decision | None:
-    """The decision on a scope, None if there is none."""
-    return next((decision for decision in run.decisions if decision.scope == scope), None)
-
-
 def _shift(run: Run) -> Phrase:
     moved = {decision.scope: decision for decision in run.decisions if crossed(decision)}
     if "input" in moved:
         return (
-            f"Shift in the inputs of {said(run.model)}: ",
+            *_where("inputs", run, moved["input"]),
             *_movers(moved["input"]),
             *_and_predictions(run, "prediction" in moved),
             ".",
         )
     if "prediction" in moved:
-        ending = "; inputs show no shift." if _judged(run, "input") else "."
         return (
-            f"Shift in the predictions of {said(run.model)}: ",
+            *_where("predictions", run, moved["prediction"]),
             *_movers(moved["prediction"]),
-            ending,
+            *_beside(run, "input", "inputs"),
+            ".",
         )
     return (f"Shift in {said(run.model)}.",)
+
+
+_HOW = {
+    ("window",): ", seen in the last batches together",
+    ("pool",): ", built up over past batches",
+    ("window", "pool"): ", seen in the last batches together and built up over past ones",
+}
+"""How a shift was found that this batch alone does not show."""
+
+
+def _where(noun: str, run: Run, decision: Decision) -> Phrase:
+    return (f"Shift in the {noun} of {said(run.model)}{_HOW.get(crossed(decision), '')}: ",)
 
 
 def _movers(decision: Decision) -> Phrase:
@@ -82,9 +90,19 @@ def _and_predictions(run: Run, moved: bool) -> Phrase:
     if moved:
         return ("; predictions moved too",)
     if _judged(run, "prediction"):
-        return ("; predictions show no shift",)
+        return _beside(run, "prediction", "predictions")
     watched = any(skip.scope == "prediction" for skip in run.skipped)
     return ("; predictions could not be tested",) if watched else ()
+
+
+def _beside(run: Run, scope: Scope, noun: str) -> Phrase:
+    """What is to be said of a scope in which nothing crossed."""
+    if not _judged(run, scope):
+        return ()
+    decision = decision_of(run, scope)
+    if decision is not None and decision.alarm:
+        return (f"; the alarm of the {noun} is still on",)
+    return (f"; {noun} show no shift",)
 
 
 def _judged(run: Run, scope: Scope) -> bool:
@@ -94,30 +112,32 @@ def _judged(run: Run, scope: Scope) -> bool:
 
 def _no_shift(run: Run) -> Phrase:
     rows = plural(run.batch.rows, "row")
+    still = [SCOPE_NOUNS[decision.scope] for decision in latched(run)]
+    ending = f"; the alarm of the {' and the '.join(still)} is still on." if still else "."
     if below_tolerance(run):
-        return (f"No shift that matters in {rows}: what differs is smaller than the tolerance.",)
-    judged = [(d.p_value, d.level) for d in run.decisions if d.p_value is not None]
+        text = f"No shift that matters in {rows}: what differs is within the tolerance"
+    elif still:
+        text = f"No new shift in {rows}"
+    else:
+        told = _strongest([d for d in run.decisions if d.p_value is not None])
+        text = f"No shift found in {rows}{told}"
+    return (f"{text}{ending}",)
+
+
+def _strongest(judged: Sequence[Decision]) -> str:
+    """How near an alarm the batch came."""
     if not judged:
-        return (f"No shift found in {rows}.",)
-    p_value, level = (p_text(value) for value in min(judged))
-    smallest = f"the smallest corrected p-value is {p_value}, an alarm needs {level}"
-    return (f"No shift found in {rows}; {smallest}.",)
-
-
-def below_tolerance(run: Run) -> bool:
-    """Whether a result would have raised the alarm had its effect been large enough to matter.
-
-    A p-value times a bound on what the correction can multiply it with is at most the level, and
-    still the scope stayed quiet: only the tolerance explains that.
-    """
-    sizes = Counter((r.scope, r.test) for r in run.results)
-    sizes.update((s.scope, s.test) for s in run.skipped)
-    factor = len(sizes) * max(sizes.values(), default=1)
-    for decision in run.decisions:
-        own = [r.p_value for r in run.results if r.scope == decision.scope]
-        if own and not crossed(decision) and min(own) * factor <= decision.level:
-            return True
-    return False
+        return ""
+    found = [(ratio, layer) for d in judged for layer, ratio in ratios(d) if ratio < 1]
+    ratio, layer = max(found, default=(0.0, "check"))
+    if layer != "check":
+        return (
+            f"; the strongest evidence, {LAYER_NAMES[layer]}, is {ratio:.2f} of what an alarm needs"
+        )
+    smallest = min(judged, key=lambda d: (d.p_value or 0.0, d.level))
+    whose = " of this batch alone" if len(ratios(smallest)) > 1 else ""
+    p_value, level = p_text(smallest.p_value or 0.0), p_text(smallest.level)
+    return f"; the smallest corrected p-value is {p_value}, an alarm{whose} needs {level}"
 
 
 def _insufficient(run: Run) -> Phrase:
@@ -173,174 +193,3 @@ _VERDICTS: dict[Verdict, Callable[[Run], Phrase]] = {
     "invalid_data": _invalid,
     "error": _error,
 }
-
-
-# --- the alarm ---------------------------------------------------------------------------------
-
-
-def alarm_phrase(decision: Decision, batch_id: str) -> Phrase:
-    """The latched alarm of one scope after this batch."""
-    if decision.raised or (decision.alarm and decision.since == batch_id):
-        return ("Alarm raised by this batch",)
-    if decision.alarm and decision.since:
-        return ("Alarm on since batch ", Name(decision.since))
-    if decision.alarm:
-        return ("Alarm on",)
-    return ("Alarm cleared by this batch",) if decision.cleared else ("No alarm",)
-
-
-def evidence_phrase(decision: Decision) -> Phrase:
-    """What this batch alone says of one scope."""
-    if decision.scope == "schema":
-        if not decision.alarm:
-            return ("No fault in columns or types.",)
-        named = (": ", *listed(decision.columns), ".") if decision.columns else (".",)
-        return ("A fault of the data itself, no statistics", *named)
-    if decision.p_value is None:
-        return ("Not judged in this batch.",)
-    relation = "reaches" if crossed(decision) else "stays above"
-    return (f"{relation} the level {p_text(decision.level)}",)
-
-
-# --- what to do next ---------------------------------------------------------------------------
-
-
-def advice(run: Run) -> tuple[Phrase, ...]:
-    """What to do next, the most useful first."""
-    return (*_about_earlier_alarms(run), *_ADVICE[run.verdict](run))
-
-
-def _about_earlier_alarms(run: Run) -> list[Phrase]:
-    if run.verdict == "shift" or not _latched(run):
-        return []
-    since = next((d.since for d in run.decisions if d.scope != "schema" and d.since), None)
-    where = (" The report of batch ", Name(since), " says what moved.") if since else ()
-    return [("An alarm is still on and clears by itself after several quiet checks.", *where)]
-
-
-def _latched(run: Run) -> bool:
-    return any(d.alarm and d.scope != "schema" for d in run.decisions)
-
-
-def _after_shift(run: Run) -> list[Phrase]:
-    movers = [name for d in run.decisions if crossed(d) for name in d.columns]
-    found: list[Phrase] = []
-    broken = _pipeline_suspects(run)
-    if broken:
-        found.append(
-            (
-                "Check the pipeline that fills ",
-                *listed(broken),
-                ": nulls or categories changed there, which is more often a fault than a trend.",
-            )
-        )
-    if movers:
-        found.append(
-            (
-                "Look at ",
-                *listed(movers),
-                " first; the tables rank columns by evidence.",
-            )
-        )
-    else:
-        found.append(("Look at the joint tests: they rank the columns by their part in it.",))
-    found.append(_about_predictions(run))
-    if _schema_alarm(run):
-        found.append(("Mend the data faults below as well; they hide columns from the tests.",))
-    found.append(("If the change is meant to last, prepare a new reference from recent data.",))
-    return [phrase for phrase in found if phrase]
-
-
-def _pipeline_suspects(run: Run) -> list[str]:
-    named = {(d.scope, name) for d in run.decisions if crossed(d) for name in d.columns}
-    level = max((d.level for d in run.decisions), default=0.0)
-    suspects = [
-        r.target
-        for r in run.results
-        if r.test in {"nulls", "unseen"}
-        and (r.scope, r.target) in named
-        and r.p_value <= level / max(len(run.results), 1)
-    ]
-    return list(dict.fromkeys(suspects))
-
-
-def _about_predictions(run: Run) -> Phrase:
-    decision = decision_of(run, "prediction")
-    if decision is None or decision.p_value is None:
-        return ()
-    if crossed(decision):
-        return ("The model answers differently: compare with outcomes before relying on scores.",)
-    return ("Predictions show no shift, so what the model answers may not suffer; keep watching.",)
-
-
-def _schema_alarm(run: Run) -> bool:
-    decision = decision_of(run, "schema")
-    return decision is not None and decision.alarm
-
-
-def _after_no_shift(run: Run) -> list[Phrase]:
-    if below_tolerance(run):
-        return [
-            ("Nothing to do, unless so small a change matters: then lower ", Name("tolerance"), ".")
-        ]
-    return [
-        (
-            "" if _latched(run) else "Nothing to do. ",
-            "A shift as small as the effects' intervals in the tables could still be there; ",
-            "larger batches make them narrower.",
-        )
-    ]
-
-
-def _after_insufficient(_run: Run) -> list[Phrase]:
-    return [
-        (
-            "Collect more rows: make the ",
-            Name("window"),
-            " longer, or let the writer make larger files.",
-        ),
-        ("This is no statement that all is well: nothing was compared.",),
-    ]
-
-
-def _after_invalid(run: Run) -> list[Phrase]:
-    codes = {finding.code for finding in run.findings if finding.severity == "invalid"}
-    found: list[Phrase] = []
-    if codes & {"missing_column", "changed_type"}:
-        found.append(
-            (
-                "Ask whoever writes the batches what changed in the columns; ",
-                "if it is meant to stay, prepare a new reference.",
-            )
-        )
-    if codes & {"unreadable", "incomplete"}:
-        found.append(("Have the file written again: it is damaged or was cut off.",))
-    if "model_failed" in codes:
-        found.append(("Run the model on this batch by hand; its message is in the findings.",))
-    if run.results:
-        found.append(("The other columns were tested; their results below are valid.",))
-    return found or [("Read the findings below; the schema alarm clears when they are gone.",)]
-
-
-def _after_error(_run: Run) -> list[Phrase]:
-    return [
-        ("Read the daemon's log at the time of this check; the reason is repeated there.",),
-        ("If memory or time ran out, raise ", Name("limits"), " or lower ", Name("max_rows"), "."),
-    ]
-
-
-_ADVICE: dict[Verdict, Callable[[Run], list[Phrase]]] = {
-    "shift": _after_shift,
-    "no_shift": _after_no_shift,
-    "insufficient_data": _after_insufficient,
-    "invalid_data": _after_invalid,
-    "error": _after_error,
-}
-
-
-def evidence_text(decision: Decision) -> str:
-    """Evidence over its threshold as text, empty where there is none."""
-    ratio = decision.evidence.check
-    if ratio is None or math.isnan(ratio):
-        return ""
-    return f"{ratio + 0.0:.2f}"

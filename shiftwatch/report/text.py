@@ -1,15 +1,33 @@
-"""A run for the terminal and for Markdown.
+"""A run as a table for the terminal, and as Markdown.
 
-In:    Runs.
-Out:   one line, a table, or a Markdown text.
+In:    a Run.
+Out:   text of several lines.
 Never: lets a name move the cursor, colour the screen or break a table.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from shiftwatch.report.advice import advice
+from shiftwatch.report.alarm import (
+    alarm_phrase,
+    also_phrase,
+    clearing_phrase,
+    ratio_text,
+    why_phrase,
+)
+from shiftwatch.report.details import effective_rows, movement, outlook
+from shiftwatch.report.layers import (
+    LAYER_NAMES,
+    crossed,
+    doubts,
+    held_back,
+    other_findings,
+    ratios,
+)
+from shiftwatch.report.line import NAME_WIDTH, bare
 from shiftwatch.report.phrase import (
     Phrase,
     cut,
@@ -25,84 +43,15 @@ from shiftwatch.report.phrase import (
 from shiftwatch.report.ranking import JOINT, ranked
 from shiftwatch.report.sentence import (
     SCOPE_NOUNS,
-    advice,
-    alarm_phrase,
-    crossed,
-    evidence_text,
-    faults_phrase,
     verdict_phrase,
     verdict_sentence,
 )
-from shiftwatch.values import SKIP_REASONS, Decision, Run, Scope, TwoSampleResult, Verdict
+from shiftwatch.values import SKIP_REASONS, Decision, Finding, Run, Scope, TwoSampleResult
 
-_LABELS: dict[Verdict, tuple[str, str]] = {
-    "shift": ("SHIFT", "1;31"),
-    "no_shift": ("no shift", "32"),
-    "insufficient_data": ("too few", "33"),
-    "invalid_data": ("INVALID", "1;35"),
-    "error": ("ERROR", "1;31"),
-}
 _SCOPES: tuple[Scope, ...] = ("input", "prediction")
-_NAME_WIDTH = 28
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>&|#~])")
 
 _Row = tuple[str, ...]
-
-
-# --- one line ----------------------------------------------------------------------------------
-
-
-def run_line(run: Run, number: int, width: int = 100, *, colour: bool = False) -> str:
-    """One batch as one line of the terminal.
-
-    Parameters
-    ----------
-    run
-        A judged batch.
-    number
-        Its place in the list.
-    width
-        Characters at most; the middle is cut, the verdict and the seconds are kept.
-    colour
-        Whether to colour the verdict with ANSI escapes, which do not count as width.
-    """
-    label, code = _LABELS[run.verdict]
-    moment = when(run.batch.event_time_start or run.judged_at)
-    rows = f"{run.batch.rows:,}"
-    before = f"{number:>3}  {moment}  {rows:>6} rows  "
-    after = f"  {run.cost.wall_seconds:.2f} s"
-    room = max(width - len(before) - 9 - len(after), 0)
-    detail = _clipped(_detail(run), room)
-    shown = f"{label:<9}"
-    if colour:
-        shown = f"\x1b[{code}m{label}\x1b[0m{' ' * (9 - len(label))}"
-    return f"{before}{shown}{detail:<{room}}{after}"
-
-
-def _clipped(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[: max(room - 1, 0)]}…"[:room]
-
-
-def _detail(run: Run) -> str:
-    if run.verdict == "shift":
-        moved = [d for d in run.decisions if crossed(d)]
-        return "; ".join(f"{d.scope}: {_bare(d.columns)}" for d in moved)
-    latched = any(d.alarm and d.scope != "schema" for d in run.decisions)
-    parts = (_reason(run), "alarm still on" if latched else "")
-    return "  ".join(part for part in parts if part)
-
-
-def _reason(run: Run) -> str:
-    judged = [(d.p_value, d.level) for d in run.decisions if d.p_value is not None]
-    if run.verdict == "no_shift":
-        p_value, level = (p_text(value) for value in min(judged, default=(1.0, 0.0)))
-        return f"p {p_value}  (level {level})" if judged else ""
-    faults = plain(faults_phrase(run)) if run.verdict == "invalid_data" else ""
-    return faults or (said(run.reasons[0]) if run.reasons else verdict_sentence(run))
-
-
-def _bare(names: Sequence[str]) -> str:
-    return ", ".join(cut(visible(name), _NAME_WIDTH) for name in names) or "columns together"
 
 
 # --- a table for the terminal ------------------------------------------------------------------
@@ -118,37 +67,101 @@ def table(run: Run, most: int = 40) -> str:
     most
         Columns shown at most in each scope, the strongest evidence first.
     """
-    blocks = [verdict_sentence(run)]
+    blocks = [verdict_sentence(run), _lines(map(_doubt, doubts(run))), *_scope_blocks(run)]
     rows = _result_rows(run, most)
     if rows:
         heading = ("target", "test", "p-value", "effect", "95 % interval", "rows", "")
         blocks.append(_aligned([heading, *rows], right=(2, 3)))
     blocks += _left_out(run, most)
-    blocks.append("\n".join(f"{f.severity}: {_finding(f.column, f.message)}" for f in run.findings))
-    blocks.append("\n".join(_skip_lines(run)))
+    blocks.append(_lines(_movements(run, most)))
+    blocks.append(
+        _lines(f"{f.severity}: {_finding(f.column, f.message)}" for f in other_findings(run))
+    )
+    blocks.append(_lines(_skip_lines(run)))
+    blocks.append(_lines(outlook(run)))
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "\n".join(texts)
+
+
+def _doubt(finding: Finding) -> str:
+    return f"The promise on false alarms cannot be shown to hold: {said(finding.message)}."
+
+
+def _scope_blocks(run: Run) -> list[str]:
+    """Alarm, layers and evidence of each scope; then what is to be said of them in words."""
+    judged = [d for d in run.decisions if ratios(d) or d.alarm]
+    if not judged:
+        return []
+    present = {layer for decision in judged for layer, _ in ratios(decision)}
+    layers = [layer for layer in LAYER_NAMES if layer in present]
+    heading = ("scope", "alarm", *layers, "(evidence: 1 raises the alarm)" if layers else "")
+    rows = [
+        (
+            SCOPE_NOUNS[d.scope],
+            "on" if d.alarm else "off",
+            *(ratio_text(dict(ratios(d)).get(layer)) for layer in layers),
+            "",
+        )
+        for d in judged
+    ]
+    right = range(2, 2 + len(layers))
+    return [_aligned([heading, *rows], right), _lines(_scope_lines(run, judged))]
+
+
+def _scope_lines(run: Run, judged: Sequence[Decision]) -> Iterator[str]:
+    for decision in judged:
+        since = alarm_phrase(decision, run.batch.id) if decision.alarm else ()
+        told = (plain((*since, ".")) if since else "", *map(plain, _reasons(decision, run)))
+        text = " ".join(part for part in told if part)
+        if text:
+            yield f"{SCOPE_NOUNS[decision.scope]}: {text}"
+
+
+def _reasons(decision: Decision, run: Run) -> tuple[Phrase, ...]:
+    """Why an alarm is on, what will clear it, and what else is moving; each may be empty."""
+    why = why_phrase(decision, run.batch.id)
+    return (why, clearing_phrase(decision), also_phrase(decision))
+
+
+def _movements(run: Run, most: int) -> Iterator[str]:
+    """How far the columns that moved did so."""
+    for scope in _SCOPES:
+        for column in (c for c in ranked(run, scope)[:most] if c.named or c.also):
+            for text in filter(None, map(movement, column.results)):
+                yield f"{cut(visible(column.name), NAME_WIDTH)}: {text}"
 
 
 def _result_rows(run: Run, most: int) -> list[_Row]:
     rows: list[_Row] = []
+    held = held_back(run)
     for scope in _SCOPES:
         joint = [r for r in run.results if r.scope == scope and r.target == JOINT]
-        rows += [_row(f"all {SCOPE_NOUNS[scope]}", result, named=False) for result in joint]
+        rows += [_row(f"all {SCOPE_NOUNS[scope]}", r, _mark(r, held)) for r in joint]
         for column in ranked(run, scope)[:most]:
-            name = cut(visible(column.name), _NAME_WIDTH)
-            rows += [_row(name, result, named=column.named) for result in column.results]
+            name = cut(visible(column.name), NAME_WIDTH)
+            word = "moved" if column.named else "also moving" if column.also else ""
+            rows += [_row(name, r, word or _mark(r, held)) for r in column.results]
     return rows
 
 
-def _row(name: str, result: TwoSampleResult, *, named: bool) -> _Row:
+def _mark(result: TwoSampleResult, held: Sequence[TwoSampleResult]) -> str:
+    return "within tolerance" if result in held else ""
+
+
+def _row(name: str, result: TwoSampleResult, mark: str) -> _Row:
+    effective = effective_rows(result)
+    fewer = f" (effective {effective[0]:,} v {effective[1]:,})" if effective else ""
     return (
         name,
-        cut(visible(result.test), _NAME_WIDTH),
+        cut(visible(result.test), NAME_WIDTH),
         p_text(result.p_value),
         effect_text(result.effect),
         interval_text(result.effect_low, result.effect_high),
-        f"{result.rows_reference:,} v {result.rows_current:,}",
-        "moved" if named else "",
+        f"{result.rows_reference:,} v {result.rows_current:,}{fewer}",
+        mark,
     )
 
 
@@ -174,7 +187,7 @@ def _left_out(run: Run, most: int) -> list[str]:
 
 
 def _finding(column: str, message: str) -> str:
-    return f"{cut(visible(column), _NAME_WIDTH)}: {said(message)}" if column else said(message)
+    return f"{cut(visible(column), NAME_WIDTH)}: {said(message)}" if column else said(message)
 
 
 def _skip_lines(run: Run) -> list[str]:
@@ -183,7 +196,7 @@ def _skip_lines(run: Run) -> list[str]:
         target = f"all {SCOPE_NOUNS[skip.scope]}" if skip.target == JOINT else skip.target
         groups.setdefault((skip.test, skip.reason), []).append(target)
     return [
-        f"not tested with {cut(visible(test), _NAME_WIDTH)}: {_few(targets)} "
+        f"not tested with {cut(visible(test), NAME_WIDTH)}: {_few(targets)} "
         f"({said(SKIP_REASONS.get(reason, reason))})"
         for (test, reason), targets in groups.items()
     ]
@@ -191,7 +204,7 @@ def _skip_lines(run: Run) -> list[str]:
 
 def _few(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return _bare(names[:most]) + more
+    return bare(names[:most]) + more
 
 
 # --- Markdown ----------------------------------------------------------------------------------
@@ -209,13 +222,17 @@ def markdown(run: Run, most: int = 40) -> str:
     """
     facts = [f"batch {code_span(run.batch.id)}", plural(run.batch.rows, "row")]
     facts.append(f"judged {when(run.judged_at)} UTC")
-    parts = [f"## {_marked(verdict_phrase(run))}", ", ".join(facts), _alarm_table(run)]
+    parts = [f"## {_marked(verdict_phrase(run))}", ", ".join(facts)]
+    parts += [f"> {_escaped(_doubt(finding))}" for finding in doubts(run)]
+    parts += [_alarm_table(run), _lines(_alarm_items(run))]
     steps = [f"{place}. {_marked(step)}" for place, step in enumerate(advice(run), 1)]
-    parts.append("\n".join(steps))
+    parts.append(_lines(steps))
     parts.append(_result_table(run, most))
     parts += _left_out(run, most)
-    parts.append("\n".join(_finding_items(run)))
-    parts.append("\n".join(f"- {_escaped(line)}" for line in _skip_lines(run)))
+    parts.append(_lines(f"- {_escaped(line)}" for line in _movements(run, most)))
+    parts.append(_lines(_finding_items(run)))
+    parts.append(_lines(f"- {_escaped(line)}" for line in _skip_lines(run)))
+    parts += [_escaped(text) for text in outlook(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -246,13 +263,28 @@ def _marked(phrase: Phrase) -> str:
 
 def _alarm_table(run: Run) -> str:
     rows = [
-        f"| {SCOPE_NOUNS[d.scope]} | {_marked(alarm_phrase(d, run.batch.id))} | {_p_cell(d)} "
-        f"| {evidence_text(d) if d.p_value is not None else ''} |"
+        f"| {SCOPE_NOUNS[d.scope]} | {_marked(alarm_phrase(d, run.batch.id))} "
+        f"| {_escaped(', '.join(crossed(d)))} | {_p_cell(d)} | {_ratio_cells(d)} |"
         for d in run.decisions
         if d.scope != "performance" or d.alarm
     ]
-    heading = ["| scope | alarm | corrected p-value | evidence |", "|---|---|--:|--:|"]
-    return "\n".join([*heading, *rows]) if rows else ""
+    heading = [
+        "| scope | alarm | crossed by | corrected p-value | check | window | pool |",
+        "|---|---|---|--:|--:|--:|--:|",
+    ]
+    return _lines([*heading, *rows]) if rows else ""
+
+
+def _ratio_cells(decision: Decision) -> str:
+    found = dict(ratios(decision))
+    return " | ".join(ratio_text(found.get(layer)) for layer in LAYER_NAMES)
+
+
+def _alarm_items(run: Run) -> Iterator[str]:
+    for decision in run.decisions:
+        text = " ".join(_marked(phrase) for phrase in _reasons(decision, run) if phrase)
+        if text:
+            yield f"- {SCOPE_NOUNS[decision.scope]}: {text}"
 
 
 def _p_cell(decision: Decision) -> str:
@@ -277,5 +309,5 @@ def _finding_items(run: Run) -> list[str]:
         f"- **{f.severity}** "
         + (f"{code_span(f.column)}: " if f.column else "")
         + _escaped(said(f.message))
-        for f in run.findings
+        for f in other_findings(run)
     ]

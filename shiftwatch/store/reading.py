@@ -187,11 +187,12 @@ def acceptances(connection: sqlite3.Connection, model: str) -> tuple[Acceptance,
 def timeline(connection: sqlite3.Connection, model: str, limit: int) -> tuple[TimelinePoint, ...]:
     """The newest runs, the oldest of them first."""
     rows = connection.execute(
-        "SELECT seq, batch_id, judged_at, verdict, alarm, evidence FROM runs"
+        "SELECT seq, batch_id, judged_at, verdict, alarm, evidence, event_time_start,"
+        " event_time_end FROM runs"
         " WHERE model = ? ORDER BY seq DESC LIMIT ?",
         (model, max(0, limit)),
     ).fetchall()
     return tuple(
-        TimelinePoint(seq, batch_id, judged_at, verdict, bool(alarm), json.loads(evidence))
-        for seq, batch_id, judged_at, verdict, alarm, evidence in reversed(rows)
+        TimelinePoint(seq, batch_id, judged_at, verdict, bool(alarm), json.loads(evidence), *times)
+        for seq, batch_id, judged_at, verdict, alarm, evidence, *times in reversed(rows)
     )

@@ -56,7 +56,10 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class TimelinePoint:
-    """One batch on the timeline. ``evidence`` is that of the check, by scope that has any."""
+    """One batch on the timeline; times are unix seconds UTC.
+
+    ``evidence`` is that of the strongest layer over its threshold, by scope that has any.
+    """
 
     seq: int
     batch_id: str
@@ -64,3 +67,5 @@ class TimelinePoint:
     verdict: Verdict
     alarm: bool
     evidence: Mapping[str, float]
+    event_time_start: float | None = None
+    event_time_end: float | None = None

@@ -142,7 +142,8 @@ def note_flips(connection: sqlite3.Connection, run: Run, now: float) -> bool:
 
 def insert_run(connection: sqlite3.Connection, run: Run, *, flipped: bool, document: bytes) -> None:
     """The run with its columns for listing; the verdict it came to is never changed again."""
-    evidence = {d.scope: d.evidence.check for d in run.decisions if d.evidence.check is not None}
+    strongest = {d.scope: d.evidence.strongest for d in run.decisions}
+    evidence = {scope: ratio for scope, ratio in strongest.items() if ratio is not None}
     values = {
         "model": run.model,
         "batch_id": run.batch.id,

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from shiftwatch.errors import StoreError
 from shiftwatch.metrics import TestView, by_test
+from shiftwatch.promise import promised
+from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
 from shiftwatch.status import ModelStatus
-from shiftwatch.values import Evidence, Run
+from shiftwatch.values import Decision, Run
 from shiftwatch.web import shapes, words
 from shiftwatch.web.board import Board
 
@@ -26,22 +28,33 @@ if TYPE_CHECKING:
 TIMELINE = 60
 """Verdicts on the strip of a model."""
 
-_HEIGHTS = {"no_shift": 12, "insufficient_data": 18, "invalid_data": 28, "error": 28, "shift": 40}
+_HEIGHTS = {"insufficient_data": 18, "invalid_data": 28, "error": 28, "shift": 40}
 """Pixels of a bar; height and title say the same as the colour."""
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """A past batch by its id and its time, which is None if it is older than the timeline."""
+
+    batch: str
+    time: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmLine:
-    """A scope and its alarm."""
+    """A scope, its alarm and the evidence of its layers."""
 
     scope: str
     on: bool
-    since_batch: str | None
-    since: str | None
-    """When that batch was judged, None if it is older than the timeline."""
-    evidence: float | None
-    """The strongest of its layers."""
+    why: str
+    """Which layers crossed their threshold on the last batch."""
+    since: Past | None
+    began: Past | None
+    """The batch with which the change is estimated to have begun."""
+    evidence: tuple[float | None, ...]
+    """By layer: check, window, pool."""
     columns: tuple[str, ...]
+    also: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,59 +82,94 @@ class Card:
     tests: tuple[TestView, ...]
     bars: tuple[Bar, ...]
     summary: str
+    promise: str
+    """What is promised of false alarms, at the pace seen; empty where it is not known."""
+    doubts: tuple[str, ...]
+    """Why the promise cannot be shown to hold for the last batch."""
     history_fault: str | None
 
 
 def overview(board: Board) -> str:
     """The page of all models."""
     snapshot = board.snapshot()
-    folders = _folders(board.effective_config())
-    cards = [_card(board, status, folders.get(status.name)) for status in snapshot.models]
-    return _environment().get_template("overview.html").render(snapshot=snapshot, cards=cards)
+    config = board.effective_config()
+    cards = [_card(board, status, config) for status in snapshot.models]
+    layers = [(name, LAYER_NAMES[name], LAYER_MEANINGS[name]) for name in LAYER_NAMES]
+    template = _environment().get_template("overview.html")
+    return template.render(snapshot=snapshot, cards=cards, layers=layers)
 
 
-def _folders(config: Mapping[str, Any]) -> Mapping[str, str]:
-    return {model["name"]: model["batches"] for model in config.get("models", ())}
-
-
-def _card(board: Board, status: ModelStatus, folder: str | None) -> Card:
+def _card(board: Board, status: ModelStatus, config: Mapping[str, Any]) -> Card:
     run, fault = status.last_run, None
     try:
         points = sorted(board.timeline(status.name, TIMELINE), key=lambda row: row["judged_at"])
     except StoreError as error:
         points, fault = [], str(error)
-    times = {point["batch_id"]: shapes.iso_time(point["judged_at"]) for point in points}
     return Card(
         name=status.name,
-        badges=words.badges(status, folder),
-        alarms=_alarms(run, times) if run else (),
+        badges=words.badges(status, _folder(config, status.name)),
+        alarms=_alarms(run, {point["batch_id"]: _time(point) for point in points}) if run else (),
         run=run,
         judged_at=shapes.iso_time(run.judged_at) if run else None,
         backlog=status.backlog,
         tests=by_test(run) if run else (),
         bars=_bars(status.name, points[-TIMELINE:]),
         summary=_summary(points[-TIMELINE:]),
+        promise=_promise(config, points),
+        doubts=tuple(finding.message for finding in doubts(run)) if run else (),
         history_fault=fault,
     )
 
 
+def _folder(config: Mapping[str, Any], model: str) -> str | None:
+    folders = {entry["name"]: entry["batches"] for entry in config.get("models", ())}
+    return folders.get(model)
+
+
+def _promise(config: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> str:
+    asked = config.get("alarms", {}).get("false_alarms", {})
+    per_checks, per_days = asked.get("per_checks"), asked.get("per_days")
+    return "" if per_checks is per_days is None else promised(points, per_checks, per_days)
+
+
+def _time(point: Mapping[str, Any]) -> str | None:
+    """When a batch was: by its events where their time is known, else when it was judged."""
+    start = point.get("event_time_start")
+    return shapes.iso_time(point["judged_at"] if start is None else start)
+
+
 def _alarms(run: Run, times: Mapping[str, str | None]) -> tuple[AlarmLine, ...]:
+    def past(batch: str | None) -> Past | None:
+        return None if batch is None else Past(batch, times.get(batch))
+
     return tuple(
         AlarmLine(
             scope=decision.scope,
             on=decision.alarm,
-            since_batch=decision.since,
-            since=times.get(decision.since or ""),
-            evidence=_strongest(decision.evidence),
+            why=_why(decision),
+            since=past(decision.since),
+            began=past(decision.change_from),
+            evidence=tuple(_ratios(decision)),
             columns=decision.columns,
+            also=decision.also_moving,
         )
         for decision in run.decisions
     )
 
 
-def _strongest(evidence: Evidence) -> float | None:
-    layers = (evidence.check, evidence.window, evidence.pool)
-    return max((layer for layer in layers if layer is not None), default=None)
+def _ratios(decision: Decision) -> list[float | None]:
+    """By layer; a fault of the schema is a fact and has none."""
+    found = dict(ratios(decision))
+    return [found.get(layer) for layer in LAYER_NAMES]
+
+
+def _why(decision: Decision) -> str:
+    """What crossed on the last batch; of an alarm that holds on, that nothing did."""
+    layers = [LAYER_NAMES.get(layer, layer) for layer in crossed(decision)]
+    if layers:
+        return f"crossed by {', '.join(layers)}"
+    quiet = decision.alarm and decision.scope != "schema"
+    return "holds on; the last batch crossed nothing" if quiet else ""
 
 
 def _bars(model: str, points: Sequence[Mapping[str, Any]]) -> tuple[Bar, ...]:
@@ -130,7 +178,7 @@ def _bars(model: str, points: Sequence[Mapping[str, Any]]) -> tuple[Bar, ...]:
         Bar(
             state=point["state"],
             x=12 * (first + place),
-            height=_HEIGHTS.get(point["state"], 28),
+            height=_height(point),
             alarm=bool(point["alarm"]),
             title=_title(point),
             href=f"{shapes.report_path(model, point['batch_id'])}&format=html",
@@ -139,10 +187,24 @@ def _bars(model: str, points: Sequence[Mapping[str, Any]]) -> tuple[Bar, ...]:
     )
 
 
+def _height(point: Mapping[str, Any]) -> int:
+    """By verdict; a quiet bar grows with the strongest evidence of any layer."""
+    if point["state"] == "no_shift":
+        return 6 + round(18 * min(1.0, max(0.0, _evidence(point) or 0.0)))
+    return _HEIGHTS.get(point["state"], 28)
+
+
+def _evidence(point: Mapping[str, Any]) -> float | None:
+    return max((point.get("evidence") or {}).values(), default=None)
+
+
 def _title(point: Mapping[str, Any]) -> str:
     verdict = words.VERDICTS.get(point["state"], point["state"])
     alarm = ", alarm on" if point["alarm"] else ""
-    return f"{shapes.iso_time(point['judged_at'])} batch {point['batch_id']}: {verdict}{alarm}"
+    ratio = _evidence(point)
+    evidence = "" if ratio is None else f", strongest evidence {words.number(ratio)}"
+    start = f"{_time(point)} batch {point['batch_id']}"
+    return f"{start}: {verdict}{alarm}{evidence}"
 
 
 def _summary(points: Sequence[Mapping[str, Any]]) -> str:
@@ -168,7 +230,11 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        shown=words.shown, number=words.number, verdict=_verdict, report=shapes.report_path
+        shown=words.shown,
+        minute=lambda time: time[:16].replace("T", " "),
+        number=words.number,
+        verdict=_verdict,
+        report=shapes.report_path,
     )
     return environment
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
+from shiftwatch.report import crossed, doubts
 from shiftwatch.status import ModelStatus, MonitorState
 from shiftwatch.values import Decision, Evidence, Run, Verdict
 
@@ -33,13 +34,20 @@ class ScopeShape:
     since: str | None
     """Id of the batch on which it rose."""
     p_value: float | None
-    """P-value of the scope in the newest check, corrected over tests and columns."""
+    """P-value of the newest batch alone, corrected over tests and columns."""
     level: float
     """Level the p-value is compared with."""
     evidence: dict[str, float | None]
-    """Evidence over its threshold by layer (check, window, pool); 1 or more raises the alarm."""
+    """Evidence over its threshold by layer: this batch alone (check), past batches together
+    (window), what has built up over past batches (pool); 1 or more raises the alarm."""
     columns: list[str]
     """Columns named as shifted."""
+    crossed: list[str]
+    """Layers (check, window, pool) whose threshold was crossed on the newest batch."""
+    also_moving: list[str]
+    """A wider list of columns, at a false discovery rate of 5 %: no reason for an alarm."""
+    change_from: str | None
+    """Id of the batch with which the change is estimated to have begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,8 @@ class ModelShape:
     """Configured tests."""
     fault: str | None
     """Why the model cannot be watched, null if it can."""
+    doubts: list[str]
+    """Why the promise on false alarms cannot be shown to hold for the newest batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +219,7 @@ def model_shape(status: ModelStatus) -> ModelShape:
         backlog=status.backlog,
         tests=list(status.tests),
         fault=status.fault,
+        doubts=[finding.message for finding in doubts(run)] if run else [],
     )
 
 
@@ -220,6 +231,9 @@ def _scope(decision: Decision) -> ScopeShape:
         level=decision.level,
         evidence=asdict(decision.evidence),
         columns=list(decision.columns),
+        crossed=list(crossed(decision)),
+        also_moving=list(decision.also_moving),
+        change_from=decision.change_from,
     )
 
 
@@ -315,8 +329,11 @@ _SCOPE_EXAMPLE = ScopeShape(
     since="0f3c5a1e9b7d2468",
     p_value=1e-9,
     level=0.001,
-    evidence=asdict(Evidence(check=3.0)),
+    evidence=asdict(Evidence(check=3.0, window=0.4, pool=0.7)),
     columns=["age"],
+    crossed=["check"],
+    also_moving=["income"],
+    change_from="0f3c5a1e9b7d2468",
 )
 _MODEL_EXAMPLE = ModelShape(
     model="churn",
@@ -329,6 +346,7 @@ _MODEL_EXAMPLE = ModelShape(
     backlog=0,
     tests=["ks", "chi2", "mmd", "c2st"],
     fault=None,
+    doubts=[],
 )
 _JOB = job_path("churn", "7c1d")
 _ACCEPTANCE_EXAMPLE = AcceptanceShape(

@@ -1,0 +1,82 @@
+"""The loose JSON of a run as lists that a page can show.
+
+In:    explanations and provenance, whose shape the tests and the worker choose.
+Out:   pairs of text, cut and made visible.
+Never: fails on a shape it does not know; leaves it out instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shiftwatch.report import phrase
+from shiftwatch.report.details import is_number
+from shiftwatch.report.phrase import cut, visible
+from shiftwatch.values import Run, TwoSampleResult
+
+_NAMES_SHOWN = 12
+_SHARES_SHOWN = 8
+
+
+def vanished(run: Run) -> list[tuple[str, list[str]]]:
+    """Categories of the reference that the batch no longer has, by column."""
+    given = run.explanation.get("vanished")
+    if not isinstance(given, Mapping):
+        return []
+    return [
+        (str(name), [str(text) for text in texts])
+        for name, texts in list(given.items())[:_NAMES_SHOWN]
+        if isinstance(texts, Sequence) and not isinstance(texts, str)
+    ]
+
+
+def shares(result: TwoSampleResult) -> list[tuple[str, float]]:
+    """The columns a joint test names, with their part in its statistic."""
+    given = result.explanation.get("columns")
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        return []
+    found = [
+        (str(entry["column"]), float(entry["share"]))
+        for entry in given
+        if isinstance(entry, Mapping) and "column" in entry and is_number(entry.get("share"))
+    ]
+    return sorted(found, key=lambda pair: -pair[1])[:_SHARES_SHOWN]
+
+
+def facts(result: TwoSampleResult) -> list[tuple[str, str]]:
+    """What else a test says of itself: single numbers and words."""
+    return [
+        (cut(visible(key)).replace("_", " "), shortly(value))
+        for key, value in result.explanation.items()
+        if isinstance(value, str | int | float)
+    ][:_SHARES_SHOWN]
+
+
+_FOR_PROGRAMS = ("settings", "alarms", "limits")
+
+
+def told(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the settings, of which the page would be full; they are for `shiftwatch verify`."""
+    return {key: value for key, value in provenance.items() if key not in _FOR_PROGRAMS}
+
+
+def flat(given: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested JSON as a list of path and text."""
+    entries: list[tuple[str, str]] = []
+    for key, value in given.items():
+        path = f"{prefix}{visible(str(key))}"
+        if isinstance(value, Mapping):
+            entries += flat(value, f"{path} ")
+        else:
+            entries.append((cut(path), shortly(value)))
+    return entries
+
+
+def shortly(value: Any) -> str:
+    """A single value as text."""
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return phrase.number(value)
+    return cut(visible(str(value)), 200)
