@@ -31,7 +31,7 @@ LAYER_MEANINGS: Mapping[str, str] = {
 DOUBT = "promise_not_kept"
 """Code of the findings that stand against the promise itself."""
 
-ALSO_MOVING = "a wider list at a false discovery rate of 5 %, and no reason for an alarm"
+ALSO_MOVING = "a wider list at a false discovery rate of 0.05, and no reason for an alarm"
 
 
 def crossed(decision: Decision) -> tuple[str, ...]:
