@@ -24,7 +24,7 @@ LAYER_MEANINGS: Mapping[str, str] = {
     "window": "the same for windows of 2, 4, 8 ... past batches against the reference, each as of "
     "when it was last full",
     "pool": "height of the strongest chart of shifts that build up over batches, over its "
-    "threshold; it stops at 1.2",
+    "threshold; with `memory: cusum` it stops at 1.2",
 }
 """How the evidence of a layer is measured."""
 
