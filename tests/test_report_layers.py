@@ -129,6 +129,13 @@ def test_a_scope_still_in_alarm_is_not_called_quiet_beside_one_that_moved() -> N
     assert "Predictions show no shift" not in " ".join(map(plain, advice(run)))
 
 
+def test_predictions_that_moved_by_another_layer_say_so() -> None:
+    run = sample_runs.shift()
+    prediction = replace(run.decisions[1], p_value=0.4, crossed=("pool",))
+    run = replace(run, decisions=(run.decisions[0], prediction, *run.decisions[2:]))
+    assert verdict_sentence(run).endswith("; predictions moved too, built up over past batches.")
+
+
 def test_advice_sends_the_reader_to_where_the_change_began() -> None:
     told = [plain(step) for step in advice(sample_runs.by_window())]
     assert any(f"Ask what changed around batch `{EARLIER}`" in step for step in told)
@@ -239,7 +246,7 @@ def test_the_wider_list_is_set_apart_from_the_columns_that_moved() -> None:
     html = render_html(run)
     assert html.count('<span class="mark">moved</span>') == 1
     assert html.count('<span class="mark also">also moving</span>') == 2
-    said = "and age (a wider list at a false discovery rate of 5 %, and no reason for an alarm)."
+    said = "and age (a wider list at a false discovery rate of 0.05, and no reason for an alarm)."
     assert f"Also moving: calls {said}" in text_of(html)
     assert "calls" not in verdict_sentence(run)
     rows = [line.split() for line in table(run).splitlines() if " v " in line]

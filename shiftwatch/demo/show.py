@@ -178,8 +178,8 @@ def _promise() -> str:
     level = Policy.of(alarms, ToleranceSettings()).level()
     text = promise_text(alarms.per_checks, None, per_days=alarms.false_alarms.per_days)
     return (
-        f"Promised: {text}. Of what a\ncheck may spend a batch alone has {level.check:g}, past "
-        f"batches together {level.window:g}, what has\nbuilt up over them {level.pool:g}."
+        f"Promised: {text}.\nOf what a check may spend, a batch alone has {level.check:g}, past "
+        f"batches together {level.window:g}, and what has\nbuilt up over them {level.pool:g}."
     )
 
 

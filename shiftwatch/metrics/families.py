@@ -98,8 +98,8 @@ FAMILIES: tuple[Family, ...] = (
         "ratio",
         "Evidence over its alarm threshold after the last check; 1 or more raises the alarm. Layer "
         "`check` is the last batch alone, `window` past batches together as of when a window was "
-        "last full, `pool` what has built up over past batches (it stops at 1.2). Absent while the "
-        "layer has nothing to say, as with `memory: none`.",
+        "last full, `pool` what has built up over past batches (with `memory: cusum` it stops at "
+        "1.2). Absent while the layer has nothing to say, as with `memory: none`.",
     ),
     Family(
         "shiftwatch_test_p_value",

@@ -61,7 +61,7 @@ def clearing_phrase(decision: Decision) -> Phrase:
         asked.append(f"what has built up below {QUIET_POOL:g} of its threshold")
     if decision.evidence.window is not None:
         asked.append(
-            f"if the windows alone raised the alarm, their evidence below {QUIET_WINDOW:g}"
+            f"and that of the windows below {QUIET_WINDOW:g} if they alone raised the alarm"
         )
     rule = f"It clears after {QUIET_CHECKS} quiet checks in a row: {', '.join(asked)}."
     loud = _loud(decision)

@@ -24,14 +24,14 @@ LAYER_MEANINGS: Mapping[str, str] = {
     "window": "the same for windows of 2, 4, 8 ... past batches against the reference, each as of "
     "when it was last full",
     "pool": "height of the strongest chart of shifts that build up over batches, over its "
-    "threshold; it stops at 1.2",
+    "threshold; with `memory: cusum` it stops at 1.2",
 }
 """How the evidence of a layer is measured."""
 
 DOUBT = "promise_not_kept"
 """Code of the findings that stand against the promise itself."""
 
-ALSO_MOVING = "a wider list at a false discovery rate of 5 %, and no reason for an alarm"
+ALSO_MOVING = "a wider list at a false discovery rate of 0.05, and no reason for an alarm"
 
 
 def crossed(decision: Decision) -> tuple[str, ...]:

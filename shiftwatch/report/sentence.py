@@ -55,7 +55,7 @@ def _shift(run: Run) -> Phrase:
         return (
             *_where("inputs", run, moved["input"]),
             *_movers(moved["input"]),
-            *_and_predictions(run, "prediction" in moved),
+            *_and_predictions(run, moved.get("prediction")),
             ".",
         )
     if "prediction" in moved:
@@ -86,9 +86,9 @@ def _movers(decision: Decision) -> Phrase:
     return (*listed(decision.columns), " moved")
 
 
-def _and_predictions(run: Run, moved: bool) -> Phrase:
-    if moved:
-        return ("; predictions moved too",)
+def _and_predictions(run: Run, moved: Decision | None) -> Phrase:
+    if moved is not None:
+        return (f"; predictions moved too{_HOW.get(crossed(moved), '')}",)
     if _judged(run, "prediction"):
         return _beside(run, "prediction", "predictions")
     watched = any(skip.scope == "prediction" for skip in run.skipped)
