@@ -70,7 +70,7 @@ def _pipeline_suspects(run: Run) -> list[str]:
     suspects = [
         r.target
         for r in run.results
-        if r.test in {"nulls", "unseen"}
+        if r.test in {"nulls", "unseen", "distinct"}
         and (r.scope, r.target) in named
         and r.p_value <= level / max(len(run.results), 1)
     ]
