@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -360,7 +361,8 @@ def states_differ(stored: str, again: str) -> bool:
 def _opened(value: Any) -> Any:
     """JSON with the JSON that is kept in its texts, and without packed arrays."""
     if isinstance(value, str) and value[:1] in ("{", "["):
-        return _opened(json.loads(value))
+        with suppress(ValueError):
+            return _opened(json.loads(value))
     if isinstance(value, str) and len(value) > _LONGEST_NAME:
         return None
     if isinstance(value, Mapping):
