@@ -22,7 +22,7 @@ from shiftwatch.settings import TestsSettings
 from shiftwatch.twosample.registry import build
 from shiftwatch.values import SchemaColumn
 
-REFERENCE_ROWS, BATCH_ROWS = 2000, 500
+REFERENCE_ROWS, BATCH_ROWS = 1000, 250
 LEVELS = (0.05, 0.01, 0.001)
 WHOLE = "whole check"
 
