@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from shiftwatch.decide import TOLERANCES
 from shiftwatch.metrics import table
 
 ROOT = Path(__file__).parents[1]
@@ -84,9 +85,22 @@ def levels() -> str:
     return "\n".join(lines) + "\n"
 
 
+def tolerances() -> str:
+    """The smallest shift that matters by test, and why."""
+    lines = ["| test | default tolerance | why |", "|---|---|---|"]
+    lines += [f"| `{test}` | {value:g} | {why} |" for test, (value, why) in TOLERANCES.items()]
+    return "\n".join(lines) + "\n"
+
+
 def written(text: str) -> str:
     """The README with its generated parts as they should be."""
-    parts = {"metrics": table, "rooms": rooms, "calibration": calibration, "levels": levels}
+    parts = {
+        "metrics": table,
+        "rooms": rooms,
+        "calibration": calibration,
+        "levels": levels,
+        "tolerances": tolerances,
+    }
     return _PART.sub(lambda found: found[1] + "\n" + parts[found[2]]() + "\n" + found[3], text)
 
 

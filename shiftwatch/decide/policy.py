@@ -27,11 +27,11 @@ FIRST_SECONDS = 300.0
 TOLERANCES: Mapping[str, tuple[float, str]] = {
     "ks": (0.02, "two rows in a hundred changed places: seldom more than a model's own noise"),
     "chi2": (0.02, "two rows in a hundred changed their category"),
-    "mmd": (0.02, "of a distance that is 1.4 at most"),
+    "mmd": (0.02, "a kernel distance of 1 would be two sides that share nothing"),
     "c2st": (0.02, "a classifier that tells the sides apart in 51 of 100 pairs"),
     "nulls": (0.005, "half a per cent of new nulls is rarely chance and often a bug"),
     "unseen": (0.001, "one row in a thousand with a category the model has never seen"),
-    "distinct": (0.02, "two rows in a hundred repeated, or no longer repeated"),
+    "distinct": (0.005, "one id in two hundred repeated is rarely chance and often a bug"),
 }
 """Smallest effect that matters by test, in its own unit, and why. ``tolerance: {default: ...}`` can
 only lower those that are below 0.02 and replaces the others."""
