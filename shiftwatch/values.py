@@ -153,7 +153,7 @@ class Skipped:
 
 
 SKIP_REASONS: Mapping[str, str] = {
-    "too_few_rows": "fewer than 30 non-null rows on one side; collect larger batches",
+    "too_few_rows": "fewer than 10 non-null rows on one side; collect larger batches",
     "constant": "both sides hold one and the same value, so nothing can differ",
     "no_nulls": "neither side has a null, so the rate cannot differ",
     "missing_column": "the batch lacks the column; see the schema finding",

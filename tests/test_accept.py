@@ -256,6 +256,7 @@ def test_other_bytes_than_were_judged_are_refused(house: Path) -> None:
 # What follows ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_accepted_change_is_normal_from_the_next_batch_on(house: Path) -> None:
     with opened(house) as store:
         watching = Watching(house, store)
@@ -278,6 +279,7 @@ def test_an_accepted_change_is_normal_from_the_next_batch_on(house: Path) -> Non
     assert before[0].provenance["acceptance"] is None
 
 
+@pytest.mark.slow
 def test_an_acceptance_outlives_a_restart_and_is_verified_like_any_other(house: Path) -> None:
     with opened(house) as store:
         watching = Watching(house, store)
@@ -293,6 +295,7 @@ def test_an_acceptance_outlives_a_restart_and_is_verified_like_any_other(house: 
     assert len(done) == 5
 
 
+@pytest.mark.slow
 def test_other_bytes_of_the_configured_reference_end_an_acceptance_and_that_is_said_once(
     house: Path,
 ) -> None:
@@ -314,6 +317,7 @@ def test_other_bytes_of_the_configured_reference_end_an_acceptance_and_that_is_s
         assert (ended.kind, ended.sha256, said) == ("ended", word.sha256, word)
 
 
+@pytest.mark.slow
 def test_a_configured_reference_that_is_gone_ends_nothing(house: Path) -> None:
     with opened(house) as store:
         watching = Watching(house, store)
@@ -325,6 +329,7 @@ def test_a_configured_reference_that_is_gone_ends_nothing(house: Path) -> None:
     assert run.provenance["reference_sha256"] == word.sha256
 
 
+@pytest.mark.slow
 def test_undo_returns_to_the_configured_reference(house: Path) -> None:
     with opened(house) as store:
         watching = Watching(house, store)
@@ -347,6 +352,7 @@ def opened_words(house: Path) -> tuple[Acceptance, ...]:
         return store.acceptances("churn")
 
 
+@pytest.mark.slow
 def test_an_accepted_file_with_other_bytes_is_a_fault_that_says_how_to_go_on(house: Path) -> None:
     with opened(house) as store:
         watching = Watching(house, store)
@@ -383,6 +389,7 @@ def test_rows_that_are_no_use_as_a_reference_are_not_kept(house: Path) -> None:
     assert Path(word.path).exists()  # it rests on an earlier word
 
 
+@pytest.mark.slow
 def test_accepting_the_same_twice_keeps_one_file_and_two_words(house: Path) -> None:
     with opened(house) as store:
         watching = Watching(house, store)
@@ -404,6 +411,7 @@ def told(house: Path, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
     return ended.exit_code, ended.stdout, ended.stderr
 
 
+@pytest.mark.slow
 def test_the_verb_shows_what_it_would_do_and_does_it_only_when_told(house: Path) -> None:
     with opened(house) as store:
         runs = Watching(house, store).step()

@@ -330,6 +330,7 @@ def test_trees_without_scikit_learn_are_refused_when_the_tests_are_built(
     build(TestsSettings.all())
 
 
+@pytest.mark.slow
 def test_trees_do_not_depend_on_how_many_threads_there_are() -> None:
     rng = np.random.default_rng(21)
     reference, batch = normal(rng, 400), moved(rng, 200)

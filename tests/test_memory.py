@@ -277,6 +277,7 @@ def test_false_alarms_stay_within_the_budget(method: Literal["cusum", "e-process
     assert alarms > 0 or method == "e-process"  # a detector that never speaks keeps every budget
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["cusum", "e-process"])
 def test_a_small_lasting_shift_is_found_named_and_dated(
     method: Literal["cusum", "e-process"],
@@ -345,6 +346,7 @@ def test_one_bad_batch_raises_no_second_alarm_from_the_windows_that_hold_it() ->
         assert not any(layer.crossed for layer in evidence.values())
 
 
+@pytest.mark.slow
 def test_a_shift_below_the_tolerance_is_suppressed_and_a_large_one_is_not() -> None:
     rng = np.random.default_rng(16)
     basis = rests_on(law()(rng, 200_000), 0.02)
@@ -402,6 +404,7 @@ def test_permuted_p_values_are_uniform_and_independent_over_batches() -> None:
 # --- as text -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["cusum", "e-process"])
 def test_folding_through_text_is_the_same_as_folding(
     method: Literal["cusum", "e-process"],

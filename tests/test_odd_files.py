@@ -70,6 +70,7 @@ def test_every_file_is_judged_or_refused_by_name_and_none_stops_the_daemon(
     assert encrypted
 
 
+@pytest.mark.slow
 def test_every_readable_file_can_be_its_own_reference(shared_data: Path, tmp_path: Path) -> None:
     judged = 0
     for entry in _index(shared_data):

@@ -603,6 +603,7 @@ def test_a_history_whose_beginning_was_forgotten_compares_checks_and_says_so(
     assert "no longer stored" in done[0].notes[0]
 
 
+@pytest.mark.slow
 def test_a_check_that_failed_leaves_the_state_as_it_was(
     house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -651,6 +652,7 @@ def report_file(house: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_verb_ends_with_0_for_the_same(report_file: Path) -> None:
     status, text, _ = told(str(report_file))
     assert status == 0
@@ -665,6 +667,7 @@ def test_the_verb_ends_with_0_for_the_same(report_file: Path) -> None:
     assert answer["agreement"]["exact"] == answer["agreement"]["exact_equal"] > 10
 
 
+@pytest.mark.slow
 def test_the_verb_ends_with_1_and_a_table_of_what_differs(
     report_file: Path, tmp_path: Path
 ) -> None:
@@ -695,6 +698,7 @@ def test_the_verb_ends_with_2_for_a_report_that_cannot_be_used(tmp_path: Path, t
     assert (status, json.loads(answer)["same"]) == (2, None)
 
 
+@pytest.mark.slow
 def test_the_verb_takes_a_history_too(house: Path) -> None:
     path = str(house / "shiftwatch.yml")
     status, text, _ = told(path, "--history")
@@ -709,6 +713,7 @@ def test_the_verb_takes_a_history_too(house: Path) -> None:
     assert told(str(house / "none.yml"), "--history")[0] == 78
 
 
+@pytest.mark.slow
 def test_a_history_of_which_nothing_is_left_is_not_called_the_same(tmp_path: Path) -> None:
     reference = tmp_path / "reference.parquet"
     write_reference(reference, 300)
