@@ -78,12 +78,13 @@ class Rules:
 
     def basis(self) -> Basis:
         """What the memory rests on."""
-        prove = self.policy.tolerance.mode == "prove"
-        return strata.basis_of(self.reference, self.policy.smallest, prove=prove, kappa=self._kappa)
-
-    def _kappa(self, test: str, name: str) -> float:
         scopes = {column.name: scope_of(column) for column in self.reference.schema}
-        return self.reference.kappa(test, scopes[name], name, self.rows)
+        return strata.basis_of(
+            self.reference,
+            self.policy.smallest,
+            prove=self.policy.tolerance.mode == "prove",
+            kappa=lambda test, name: self.reference.kappa(test, scopes[name], name, self.rows),
+        )
 
 
 def conclude(rules: Rules, found: Found, moment: Moment, before: decide.State) -> Concluded:
