@@ -27,6 +27,7 @@ from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 
+from benchmarks.calibration.harness import Case, Figures, Summaries
 from shiftwatch import check, config, replay
 from shiftwatch.demo import MODEL_PATH
 from shiftwatch.demo.generator import write_batch, write_reference
@@ -202,6 +203,34 @@ def main(*, quick: bool = False, say: Callable[[str], object] = print) -> list[R
             for text in done[-1].differences[:10]:
                 say(f"  {text}")
     return done
+
+
+def shares(number: int) -> Figures:
+    """What of 200 checks comes out the same, by way; a way that cannot be tried counts as nothing."""
+    del number  # the demo's stream has a seed of its own
+    figures: dict[str, float] = {}
+    for way in main(say=lambda _: None):
+        figures[f"verdicts, {way.name}"] = way.verdicts_equal / max(1, way.checks)
+        figures[f"rank and count statistics, {way.name}"] = way.exact_equal / max(1, way.exact)
+    return figures
+
+
+def kept(figures: Summaries) -> bool:
+    """Whether all of them do."""
+    return all(figure.mean == 1 for figure in figures.values())
+
+
+CASES: tuple[Case, ...] = (
+    Case(
+        "replay of 200 stored checks under other threads, processors and versions (share equal)",
+        "-",
+        "all verdicts; rank and count statistics in every bit",
+        shares,
+        kept,
+        1,
+        0,
+    ),
+)
 
 
 if __name__ == "__main__":
