@@ -60,7 +60,13 @@ def _after_shift(run: Run) -> list[Phrase]:
     found.append(_about_the_beginning(run))
     if _schema_alarm(run):
         found.append(("Mend the data faults below as well; they hide columns from the tests.",))
-    found.append(("If the change is meant to last, prepare a new reference from recent data.",))
+    found.append(
+        (
+            "If the change is meant to last, take recent batches as the new reference: ",
+            Name(f"shiftwatch accept CONFIG {run.model}"),
+            ".",
+        )
+    )
     return [phrase for phrase in found if phrase]
 
 
