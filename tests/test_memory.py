@@ -376,8 +376,11 @@ def test_inflation_by_dependence_is_paid_for() -> None:
     reference, batch = law()(rng, 2000), law(shift=0.2)(rng, 500)
     plain = rests_on(reference)
     inflated = replace(plain, kappas=np.full(len(plain.scopes), 4.0))
-    ratios = [Stream(basis).take(batch)["pool"].ratio for basis in (plain, inflated)]
-    assert ratios[1] < ratios[0]
+    for method in ("cusum", "e-process"):
+        ratios = [
+            Stream(basis, method=method).take(batch)["pool"].ratio for basis in (plain, inflated)
+        ]
+        assert ratios[1] < ratios[0]
 
 
 # --- exactness of the permuted p-values ----------------------------------------------------------

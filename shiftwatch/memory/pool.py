@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from shiftwatch.memory.charts import (
     CAP,
@@ -59,7 +60,7 @@ def look(
         running = sums.starts >= 0
         ratios = sums.heights / thresholds[:, None]
     else:
-        p = permuted_p_values(plan, batch, memory.pool, draws, rng)
+        p = _widened(permuted_p_values(plan, batch, memory.pool, draws, rng), kappas)
         charts = evidences = memory.charts.after(p, memory.number - 1, spending.pool)
         running = (evidences.starts >= 0)[:, None]
         ratios = _log_ratios(evidences.evidence(), plan, spending.pool)[:, None]
@@ -85,6 +86,13 @@ def _held_against_tolerance(
     below = np.minimum(ratios, np.nextafter(1.0, 0.0))
     ratios = np.where(done, 0.0, np.where(matters, ratios, below))
     return replace(memory, charts=_without(memory.charts, done), since=since), ratios
+
+
+def _widened(p_values: Floats, kappas: Floats) -> Floats:
+    """P-values whose score is divided by the root of the inflation; then no theorem holds."""
+    if not (kappas > 1).any():
+        return p_values
+    return np.asarray(2 * ndtr(ndtri(p_values / 2) / np.sqrt(kappas)))
 
 
 def _thresholds(plan: ChartPlan, spending: Spending) -> Floats:
