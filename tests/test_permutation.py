@@ -21,7 +21,7 @@ def test_observed_difference_is_the_difference_of_means() -> None:
     observed = permutation.differences(made, table)[0]
     expected = current.mean(axis=0, dtype=float) - reference.mean(axis=0, dtype=float)
     assert made.size == 1
-    np.testing.assert_allclose(observed, expected, rtol=1e-6)
+    np.testing.assert_allclose(observed, expected, rtol=1e-5)
 
 
 def test_every_permutation_keeps_the_number_of_current_blocks() -> None:
@@ -69,26 +69,3 @@ def test_tail_of_unequal_weights_agrees_with_simulation() -> None:
 def test_tail_is_never_zero_and_never_above_one() -> None:
     assert permutation.weighted_chi2_tail(1e9, np.ones(3)) == pytest.approx(permutation.P_FLOOR)
     assert permutation.weighted_chi2_tail(0.0, np.ones(3)) == 1.0
-
-
-def test_min_p_under_the_null_is_uniform_on_its_grid() -> None:
-    rng = np.random.default_rng(4)
-    weights = [np.ones(3), np.ones(3)]
-    p_values = np.array(
-        [permutation.min_p(rng.chisquare(3, (2, 100)), weights)[0] for _ in range(4000)]
-    )
-    for level in (0.05, 0.2, 0.5):
-        rate = np.mean(p_values <= level)
-        assert abs(rate - level) < 4 * np.sqrt(level * (1 - level) / 4000)
-
-
-def test_equal_statistics_count_as_ties() -> None:
-    p, _ = permutation.min_p(np.full((1, 20), 5.0), [np.ones(2)])
-    assert p == 1.0
-
-
-def test_a_shift_in_one_statistic_is_not_diluted_by_five_others() -> None:
-    rng = np.random.default_rng(5)
-    statistics = rng.chisquare(3, (6, 1000))
-    statistics[0, 0] = 60.0
-    assert permutation.combined_p(statistics, [np.ones(3)] * 6) < 1e-9

@@ -42,8 +42,6 @@ QUIET_WINDOW = 1.0
 Slow = Mapping[Scope, Mapping[str, SlowEvidence]]
 """Slow evidence by scope and layer (``window``, ``pool``)."""
 
-_NO_SLOW: Slow = {}
-
 
 @dataclass(frozen=True, slots=True)
 class Looked:

@@ -94,6 +94,22 @@ def find(keys: NDArray[np.uint64], categories: Sequence[str]) -> tuple[NDArray[n
     return keys[place] == wanted, place
 
 
+def pool(prepared: Prepared, counted: Tally) -> tuple[Counts, NDArray[np.bool_]]:
+    """Pooled counts: of the reference's categories, then of those it lacks; and which it knows.
+
+    Parameters
+    ----------
+    prepared
+        As made by :func:`hashed`.
+    counted
+        Of the batch.
+    """
+    known, place = find(np.asarray(prepared.arrays["hashes"]), counted.categories)
+    pooled = np.asarray(prepared.arrays["counts"], dtype=np.int64).copy()
+    np.add.at(pooled, place[known], counted.counts[known])
+    return np.concatenate([pooled, counted.counts[~known]]), known
+
+
 def bucketed(counted: Tally, buckets: int) -> Counts:
     """Counts by bucket of the hash, shape (buckets,); labels play no part, so tests stay exact."""
     place = (hashes(counted.categories) % np.uint64(buckets)).astype(np.int64)

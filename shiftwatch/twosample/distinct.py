@@ -88,14 +88,11 @@ class Distinct:
         unfit = contingency.unfit(m, n)
         if unfit is not None:
             return unfit
-        reference = np.asarray(prepared.arrays["counts"], dtype=np.int64)
-        known, place = contingency.find(np.asarray(prepared.arrays["hashes"]), counted.categories)
-        pooled = np.concatenate([reference, counted.counts[~known]])
-        np.add.at(pooled, place[known], counted.counts[known])
+        pooled, _ = contingency.pool(prepared, counted)
         if pooled.size < MIN_CATEGORIES:  # a property of the pooled sample, which favours nobody
             return NotTested("few_categories", f"{pooled.size}")
         repeats = n - counted.counts.size
-        before, now = _shares(reference, counted.counts)
+        before, now = _shares(np.asarray(prepared.arrays["counts"]), counted.counts)
         effect, reach = abs(now - before), _reach(m, n)
         return Outcome(
             statistic=float(counted.counts.size),

@@ -43,15 +43,6 @@ _HELD_OUT_ROWS = 1000
 """Rows held out at most: enough for scales and for categories down to a per cent or so."""
 
 
-def held_out(reference: Sample, max_rows: int, rng: np.random.Generator) -> tuple[Sample, Sample]:
-    """A slice to fit on and the rows to test, at most ``max_rows``, both in random order.
-
-    Rows beyond ``max_rows`` are free for fitting; a smaller reference gives one in five.
-    """
-    apart, kept = held_out_rows(reference.rows, max_rows, rng, _HELD_OUT_SHARE)
-    return reference.take(apart), reference.take(kept)
-
-
 def held_out_rows(
     rows: int, max_rows: int, rng: np.random.Generator, share: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

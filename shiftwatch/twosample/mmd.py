@@ -82,7 +82,7 @@ class Mmd:
     ) -> list[tuple[int, spectral.Statistic]]:
         """Every statistic, with the index of its bandwidth."""
         table = permutation.labels(blocks, self.permutations, rng)
-        changes = permutation.single_differences(blocks, table)
+        changes = permutation.differences(blocks, table)
         scale = 1.0 / blocks.rows_current + 1.0 / blocks.rows_reference
         made = []
         for index, rung in enumerate(used.bandwidths.ladder):

@@ -1,7 +1,7 @@
-"""Permuted mean differences, and p-values from them: what the joint tests share.
+"""Permuted mean differences, and the tail of their limit law.
 
 In:    features of both samples; a generator.
-Out:   statistics under the observed and under permuted labels; p-values never 0.
+Out:   differences under the observed and under permuted labels; tails never 0.
 Never: knows columns, kernels or classifiers.
 
 Rows are grouped into blocks of equal size and whole blocks are permuted. That is a subgroup of all
@@ -11,7 +11,6 @@ permutations, so the level stays exact, and the cost no longer grows with rows t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +27,6 @@ _FEW_ROWS = 32
 
 P_FLOOR = 1e-300
 """No p-value is 0; below this the exponent of a double ends."""
-
-_TIE_BAND = 1e-9
-"""Relative band in which a permuted statistic counts as a tie, so rounding never helps a shift."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +64,6 @@ def canonical_order(features: Features) -> NDArray[np.int64]:
 def drawn_rows(features: Features, max_rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Positions in random order, at most ``max_rows``; what is drawn depends on contents only."""
     return canonical_order(features)[rng.permutation(features.shape[0])[:max_rows]]
-
-
-def drawn(features: Features, max_rows: int, rng: np.random.Generator) -> Features:
-    """Rows in random order, at most ``max_rows``; the draw does not depend on their order."""
-    return features[drawn_rows(features, max_rows, rng)]
 
 
 def blocks(reference: Features, current: Features) -> Blocks:
@@ -115,19 +106,15 @@ def labels(blocks_: Blocks, permutations: int, rng: np.random.Generator) -> Feat
     return table
 
 
-def differences(blocks_: Blocks, table: Features) -> Floats:
+def differences(blocks_: Blocks, table: Features) -> Features:
     """Mean of the batch minus mean of the reference, for every row of labels.
+
+    In single precision, which takes half the time; ties then need a band wider than 1e-6.
 
     Returns
     -------
     Shape (permutations + 1, d).
     """
-    centred, scale = _centred(blocks_)
-    return np.asarray((table.astype(np.float64) @ centred) * scale)
-
-
-def single_differences(blocks_: Blocks, table: Features) -> Features:
-    """The same in single precision, at half the time; ties then need a band wider than 1e-6."""
     centred, scale = _centred(blocks_)
     return np.asarray(table @ (centred * scale).astype(np.float32))
 
@@ -136,48 +123,6 @@ def _centred(blocks_: Blocks) -> tuple[Floats, float]:
     # Centred sums add up to zero, so the reference's sum is minus the batch's.
     centred = blocks_.sums - blocks_.sums.mean(axis=0)
     return centred, 1.0 / blocks_.rows_current + 1.0 / blocks_.rows_reference
-
-
-def min_p(statistics: Floats, weights: Sequence[Floats]) -> tuple[float, Floats]:
-    """Combine statistics computed under one set of permutations, at an exact level.
-
-    Each value is put on the scale of a p-value by the gamma law with the first three moments of
-    its limit law (Pearson III); the smallest over the statistics is compared with its own
-    permutation law (Westfall & Young 1993). The gamma law only makes the statistics comparable:
-    the level comes from the permutations and is exact whatever its accuracy. Unlike ranks it has no
-    ties, so a clear shift in one statistic is not diluted by the others.
-
-    Parameters
-    ----------
-    statistics
-        Shape (k, permutations + 1), column 0 observed, larger means further apart.
-    weights
-        For each statistic the weights of its limit law sum_i weights_i chi2_1, shape (d_k,).
-
-    Returns
-    -------
-    The combined p-value, at least 1/(permutations + 1), and the observed value of each statistic
-    on the scale of a p-value, shape (k,).
-
-    Examples
-    --------
-    >>> p, _ = min_p(np.array([[9.0, 1.0, 2.0, 3.0]]), [np.ones(2)])
-    >>> p
-    0.25
-    """
-    scaled = np.stack([_gamma_tail(row, w) for row, w in zip(statistics, weights, strict=True)])
-    smallest = scaled.min(axis=0)
-    reached = np.count_nonzero(smallest <= smallest[0] * (1 + _TIE_BAND))
-    return float(reached / statistics.shape[1]), scaled[:, 0]
-
-
-def _gamma_tail(values: Floats, weights: Floats) -> Floats:
-    """P(X >= values) for the gamma law with mean, variance and skewness of sum w_i chi2_1."""
-    mean, variance = weights.sum(), 2 * np.sum(weights**2)
-    shape = variance**3 * 4 / (8 * np.sum(weights**3)) ** 2
-    standard = (values - mean) / np.sqrt(variance)
-    tail = special.gammaincc(shape, np.maximum(0.0, shape + np.sqrt(shape) * standard))
-    return np.asarray(np.maximum(tail, P_FLOOR))
 
 
 def weighted_chi2_tail(x: float, weights: Floats) -> float:
@@ -216,24 +161,3 @@ def weighted_chi2_tail(x: float, weights: Floats) -> float:
     w = np.sqrt(max(2 * (t * x - cumulant), 1e-12))
     v = t * np.sqrt(2 * np.sum((used / (1 - 2 * t * used)) ** 2))
     return float(np.exp(max(special.log_ndtr(-(w + np.log(v / w) / w)), np.log(P_FLOOR))))
-
-
-def combined_p(statistics: Floats, weights: Sequence[Floats]) -> float:
-    """Exact p-value by permutations; below their resolution, the tail of the limit law.
-
-    The tail is used only when no permutation reached the observed value, so the level is exact at
-    every level of 1/(permutations + 1) and above. Below, the smallest tail is corrected by the
-    number of statistics (Bonferroni).
-
-    Parameters
-    ----------
-    statistics, weights
-        As in :func:`min_p`.
-    """
-    p, _ = min_p(statistics, weights)
-    if p > 1.5 / statistics.shape[1]:
-        return p
-    tails = [
-        weighted_chi2_tail(float(row[0]), w) for row, w in zip(statistics, weights, strict=True)
-    ]
-    return max(P_FLOOR, min(p, len(tails) * min(tails)))

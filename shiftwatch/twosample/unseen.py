@@ -78,18 +78,16 @@ class Unseen:
         unfit = contingency.unfit(m, n)
         if unfit is not None:
             return unfit
-        known, place = contingency.find(np.asarray(prepared.arrays["hashes"]), counted.categories)
+        pooled, known = contingency.pool(prepared, counted)
         new = np.flatnonzero(~known)
         if new.size == 0:
             return NotTested("all_categories_known")
-        pooled = np.asarray(prepared.arrays["counts"]).astype(np.int64)
-        once = int(np.count_nonzero(pooled == 1))
-        np.add.at(pooled, place[known], counted.counts[known])
+        once = int(np.count_nonzero(np.asarray(prepared.arrays["counts"]) == 1))
         rows = int(counted.counts[new].sum())
         low, high = _clopper_pearson(rows, n)
         return Outcome(
             statistic=float(rows),
-            p_value=_chernoff(np.concatenate([pooled, counted.counts[new]]), n, rows),
+            p_value=_chernoff(pooled, n, rows),
             effect=rows / n,
             effect_low=low,
             effect_high=high,
