@@ -144,7 +144,7 @@ CASES: tuple[Case, ...] = (
         _BOUNDED,
         level,
         keeps_level,
-        runs=20_000,
+        runs=4000,
         quick_runs=300,
     ),
     *(
@@ -154,7 +154,7 @@ CASES: tuple[Case, ...] = (
             _BOUNDED,
             partial(small_p, law),
             keeps_level,
-            runs=20_000,
+            runs=6000,
             quick_runs=300,
         )
         for name, law in (("normal", normal), ("heavy-tailed", heavy), ("mixed", mixed))
