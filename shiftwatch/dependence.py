@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from shiftwatch import season, windows
 from shiftwatch.evaluate import Current, outcomes
-from shiftwatch.inflation import FEW, MANY, SINGLE, Inflation, estimate, overlap_factor
+from shiftwatch.inflation import (
+    FEW,
+    SINGLE,
+    Inflation,
+    estimate,
+    estimate_by_effect,
+    overlap_factor,
+)
 from shiftwatch.reference import JOINT, Reference, Root
 from shiftwatch.sample import Sample
 from shiftwatch.settings import ModelSettings
@@ -38,10 +45,6 @@ _SILENT = frozenset({"all_categories_known", "no_nulls", "constant"})
 """Skips of a window in which nothing differs."""
 
 _SINGLE_TESTS = frozenset({"nulls", "unseen"})
-_UNORDERED = (
-    ". Rows are taken in the order of the file: name `columns.time` if there are event times, and "
-    "shuffle a reference whose order means nothing"
-)
 _MOST_JOINT = 16
 _LONGEST_JOINT = 5000
 _LIGHTER: Mapping[str, int] = {"permutations": 199, "max_draws": 999}
@@ -55,6 +58,9 @@ class Order:
     """Event times in unix seconds, ascending, shape (rows,); None: rows are in file order."""
     cycles: NDArray[np.int64] | None = None
     """Day or week of each row, where the rows are only a part of each; see ``season.Arc``."""
+    known: bool = True
+    """Whether it is the order in which rows come. That of a file without event times may be one by
+    label, region or customer, which says nothing of batches."""
 
 
 def measure(
@@ -90,6 +96,8 @@ def measure(
     references). Where it finds dependence, every test runs on up to 32 windows of the reference
     against the reference (joint tests: 16), and each target gets its own inflation; columns that
     look independent at 5 % are left alone. Dependence that shows in no single column is not found.
+    Where it is not known whether the order means anything, what is found is told by :func:`doubts`
+    and touches no p-value: a reference sorted by customer would widen them until nothing is found.
     """
     names = _names(reference)
     judged = bool(windows.lengths(sample.rows, order.cycles))
@@ -105,7 +113,7 @@ def measure(
         "cycles": _cycles(order.times),
     }
     inflations: Mapping[str, Sequence[Inflation]] = {}
-    if p_value <= GLOBAL_LEVEL:
+    if p_value <= GLOBAL_LEVEL and order.known:
         moved = {name for name, p in suspicion.items() if p <= COLUMN_LEVEL}
         inflations = _inflations(reference, sample, order, _lighter(plan), (moved, seed))
     return replace(reference, inflations=inflations, order=found)
@@ -192,6 +200,7 @@ def _at(
 ) -> Iterator[tuple[str, Inflation]]:
     """Inflations of all targets of a plan at one length of window."""
     p_values: dict[str, list[float]] = {}
+    effects: dict[str, list[float]] = {}
     kept: dict[str, float] = {}
     for start, stop in places:
         window = sample.take(np.arange(start, stop))
@@ -201,15 +210,20 @@ def _at(
             if isinstance(entry, TwoSampleResult):
                 kept[key] = entry.rows_reference
                 p_values.setdefault(key, []).append(entry.p_value)
+                effects.setdefault(key, []).append(entry.effect)
             elif _says_nothing_differs(entry):
                 p_values.setdefault(key, []).append(1.0)
+                effects.setdefault(key, []).append(0.0)
     length = round(sum(stop - start for start, stop in places) / len(places))
     for key, values in p_values.items():
         if len(values) >= windows.FEWEST and key in kept:
             test, _, target = key.split("/", 2)
             in_use = kept[key] if target == JOINT else sample.rows
             factor = overlap_factor(length, sample.rows, in_use)
-            yield key, estimate(values, length, _degrees(sample, test, target), factor)
+            if target == JOINT:
+                yield key, estimate_by_effect(values, effects[key], length, factor)
+            else:
+                yield key, estimate(values, length, _degrees(sample, test, target), factor)
 
 
 def _says_nothing_differs(entry: Skipped) -> bool:
@@ -217,8 +231,6 @@ def _says_nothing_differs(entry: Skipped) -> bool:
 
 
 def _degrees(sample: Sample, test: str, target: str) -> tuple[float, ...]:
-    if target == JOINT:
-        return MANY
     column = sample.column(target)
     two = column.kind == "categorical" and len(column.categories) <= 2
     return (SINGLE,) if two or test in _SINGLE_TESTS else (FEW,)
@@ -249,6 +261,12 @@ def doubts(
             f"dependence between rows cannot be measured: the reference ({reference.rows} rows) "
             f"is shorter than {windows.FEWEST} batches ({rows} rows each)"
         )
+    if found["dependent"] and not reference.inflations:
+        told.append(
+            "rows of the reference depend on each other in the order of the file, and no p-value "
+            "takes that into account: name `columns.time` if there are event times, or shuffle the "
+            "reference if its order means nothing"
+        )
     told += _starved(reference, rows)
     if settings.season is None:
         told += _unused_season(found, span)
@@ -270,7 +288,6 @@ def _starved(reference: Reference, rows: int) -> Iterator[str]:
             f"{_few_rows(least)} in column {target!r}"
             + (f", and fewer than {EFFECTIVE_ROWS} in {count - 1} more" if count > 1 else "")
             + "; batches that cover more time would help"
-            + ("" if reference.order["ordered"] else _UNORDERED)
         )
 
 

@@ -124,7 +124,7 @@ def inflated(result: TwoSampleResult, measured: Inflation) -> TwoSampleResult:
         high = min(1.0, result.effect + reach * (high - result.effect))
     return replace(
         result,
-        p_value=widen(result.p_value, measured),
+        p_value=widen(result.p_value, measured, result.effect),
         effect_low=low,
         effect_high=high,
         inflation=measured.kappa,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import chdtri, fdtrc
@@ -37,13 +37,15 @@ class Inflation:
 
     ``kappa`` is the factor, 1 or more: a sample of n dependent rows says as much as n / kappa
     independent ones. It was measured on ``windows`` windows of ``length`` rows. ``degrees`` is the
-    shape of the law in which it acts by division, see :func:`widen`.
+    shape of the law in which it acts by division, see :func:`widen`. ``unit`` is the mean square of
+    the effect over the windows, for tests that are judged by it; 0 for the others.
     """
 
     length: float
     kappa: float
     windows: float
     degrees: float
+    unit: float = 0.0
 
 
 def estimate(
@@ -80,6 +82,36 @@ def estimate(
     return Inflation(length, max(1.0, mean * overlap / chosen), len(p_values), chosen)
 
 
+def estimate_by_effect(
+    p_values: Sequence[float], effects: Sequence[float], length: int, overlap: float
+) -> Inflation:
+    """The same for a test of all columns together, which is then judged by its effect.
+
+    Its p-values do not tell a large shift from a very large one: below the resolution of the
+    permutations they come from a fitted tail. Windows of dependent rows are all there, and on that
+    scale every batch would be like them. The effect goes on growing.
+
+    Parameters
+    ----------
+    p_values, effects
+        One for each window; effect 0 where nothing differs.
+    length, overlap
+        As for :func:`estimate`.
+
+    Examples
+    --------
+    >>> found = estimate_by_effect([1e-9] * 10, [0.1, 0.2] * 5, 100, 1.0)
+    >>> round(found.unit, 3), found.degrees
+    (0.025, 3.0)
+    """
+    squares = np.square(np.asarray(effects, dtype=np.float64))
+    mean = float(squares.mean())
+    relative = float(squares.var(ddof=1)) / max(mean**2, _SAME)
+    degrees = max((d for d in MANY if _CAUTION * relative <= 2 / d), default=MANY[0])
+    kappa = estimate(p_values, length, MANY[:1], overlap).kappa
+    return Inflation(length, kappa, len(effects), degrees, mean * overlap)
+
+
 def overlap_factor(length: float, rows: float, kept: float) -> float:
     """What undoes that a window is part of the reference it is compared with.
 
@@ -112,6 +144,8 @@ def between(measured: Sequence[Inflation], rows: float) -> Inflation | None:
         return None
     above = next((each for each in ordered if each.length >= rows), ordered[-1])
     below = next((each for each in reversed(ordered) if each.length <= rows), ordered[0])
+    if above.unit:  # a mean square goes with one over the rows
+        return replace(above, unit=above.unit * above.length / rows)
     if above.length <= below.length or above.degrees != below.degrees:
         return above
     share = math.log(rows / below.length) / math.log(above.length / below.length)
@@ -123,7 +157,7 @@ def between(measured: Sequence[Inflation], rows: float) -> Inflation | None:
     )
 
 
-def widen(p_value: float, inflation: Inflation) -> float:
+def widen(p_value: float, inflation: Inflation, effect: float = 0.0) -> float:
     """The p-value of a batch whose rows depend on each other as those of the windows do.
 
     Parameters
@@ -132,6 +166,9 @@ def widen(p_value: float, inflation: Inflation) -> float:
         As if rows were independent, in (0, 1].
     inflation
         Measured on windows of the reference, of about the batch's length.
+    effect
+        Of the batch; plays a part where the inflation has a ``unit``: its square over that takes
+        the place of x / (d kappa).
 
     Returns
     -------
@@ -161,6 +198,8 @@ def widen(p_value: float, inflation: Inflation) -> float:
     if p_value >= 1:
         return 1.0
     d = inflation.degrees
-    x = float(chdtri(d, max(p_value, _P_FLOOR)))
-    tail = float(fdtrc(d, inflation.windows * d, x / (d * inflation.kappa)))
+    ratio = float(chdtri(d, max(p_value, _P_FLOOR))) / (d * inflation.kappa)
+    if inflation.unit:
+        ratio = effect**2 / inflation.unit
+    tail = float(fdtrc(d, inflation.windows * d, ratio))
     return min(1.0, max(p_value, tail))

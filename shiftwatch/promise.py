@@ -207,6 +207,8 @@ def _dependence_line(facts: Mapping[str, Any]) -> str:
     if not facts["dependent"]:
         return f"dependence between rows {order}: none found; every row counts"
     worst, median = facts["worst"], facts["median"]
+    if worst["kappa"] <= 1:
+        return f"dependence between rows {order}: found; no p-value takes it into account"
     return (
         f"dependence between rows {order}: found; {facts['rows']} rows say as much as "
         f"{_effective(facts['rows'], median['kappa'])} independent ones (median column), "

@@ -209,10 +209,10 @@ def event_times(sample: Sample, name: str | None) -> NDArray[np.float64] | None:
 def _in_order(rows: Rows) -> tuple[Sample, Order]:
     """Rows whose order is known; those without an event time have none."""
     if rows.times is None:
-        return rows.sample, Order()
+        return rows.sample, Order(known=False)
     known = np.flatnonzero(~np.isnan(rows.times))
     if known.size == 0:
-        return rows.sample, Order()
+        return rows.sample, Order(known=False)
     if known.size == rows.sample.rows:
         return rows.sample, Order(rows.times)
     return rows.sample.take(known), Order(rows.times[known])

@@ -150,13 +150,22 @@ def test_a_reference_in_which_nothing_can_be_measured_is_left_alone() -> None:
     assert not _measured(texts).order["dependent"]
 
 
+def test_an_order_that_may_mean_nothing_is_told_and_widens_no_p_value() -> None:
+    sample = _sample(6000, 0.9)
+    sorted_ = _measured(sample, order=Order(known=False))
+    assert sorted_.order["dependent"]
+    assert sorted_.inflations == {}
+    (told,) = doubts(sorted_, 100, MODEL, None)
+    assert "in the order of the file" in told
+    assert "name `columns.time`" in told
+
+
 def test_doubts_are_named(known: Reference) -> None:
     assert doubts(known, 500, MODEL, None) == ()
     (short,) = doubts(known, 2100, MODEL, None)
     assert "the reference (20000 rows) is shorter than 10 batches (2100 rows each)" in short
     (starved,) = doubts(known, 50, MODEL, None)
     assert "50 of them say as much as" in starved
-    assert "shuffle a reference whose order means nothing" in starved
     assert "'moved'" in starved or "'codes'" in starved or "'holes'" in starved
     assert doubts(replace(known, order={}), 5, MODEL, None) == (), "an older measurement"
 
