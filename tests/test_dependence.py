@@ -114,7 +114,9 @@ def test_results_carry_the_widened_p_value_the_inflation_and_a_wider_interval(
             assert after.inflation == 1.0
             continue
         assert after.inflation == measured.kappa
-        assert after.p_value == pytest.approx(widen(before.p_value, measured), rel=1e-7)
+        assert after.p_value == pytest.approx(
+            widen(before.p_value, measured, before.effect), rel=1e-7
+        )
         if before.effect_low is not None and before.effect_high is not None:
             assert after.effect_low is not None
             assert after.effect_high is not None
