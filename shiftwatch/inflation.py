@@ -102,7 +102,7 @@ def estimate_by_effect(
     --------
     >>> found = estimate_by_effect([1e-9] * 10, [0.1, 0.2] * 5, 100, 1.0)
     >>> round(found.unit, 3), found.degrees
-    (0.025, 6.0)
+    (0.025, 1.5)
     """
     squares = np.square(np.asarray(effects, dtype=np.float64))
     mean = float(squares.mean())
