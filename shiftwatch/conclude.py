@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from shiftwatch import decide, summary
+from shiftwatch import decide
 from shiftwatch.decide.latch import Looked
 from shiftwatch.memory import strata
 from shiftwatch.memory.fold import Alarms, Basis, Memory, Observed, Spending, observe, settle
@@ -121,7 +121,7 @@ def _with_memory(
     basis = rules.basis()
     memory = strata.recall(before.memory, moment.stratum, basis, method)
     spending = Spending(level.window, level.pool, method, level.steady)
-    counted = summary.restore(rules.reference.summary())[0].summarise(found.sample)
+    counted = basis.plan.layout.summarise(found.sample)
     rng = generator(rules.root, moment.batch_id, "memory")
     observed = observe(basis, memory, (counted, moment.batch_id), spending, rng)
     looked = Looked(found.results, found.skipped, found.findings, observed.evidence)
