@@ -177,3 +177,23 @@ def test_event_times_are_the_clock_where_there_are_any(house: Context, tmp_path:
         state = checked.state
         levels.append(of_input(checked.run).level)
     assert levels[2] / levels[1] == pytest.approx(2, rel=1e-3)
+
+
+def test_a_small_reference_still_shows_a_large_shift_and_sheds_rows_that_add_no_power(
+    house: Context, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(12)
+    pq.write_table(pa.table(rows(rng, 300)), Path(house.model.reference))
+    small = replace(house, model=replace(house.model, tests=TestsSettings.all()))
+    found = []
+    for number, (count, shift) in enumerate([(300, 0.0), (300, 0.8), (5000, 0.8)]):
+        path = tmp_path / f"s{number}.parquet"
+        pq.write_table(pa.table(rows(rng, count, shift)), path)
+        found.append(path)
+    quiet, loud, large = (checked.run for checked in folded(small, iter(found)))
+    assert quiet.verdict == "no_shift"
+    assert (loud.verdict, of_input(loud).columns[0]) == ("shift", "x0")
+    assert "check" in of_input(loud).crossed
+    assert "subsampled" in [finding.code for finding in large.findings]
+    assert max(result.rows_current for result in large.results) == 1200
+    assert {"luck_factor", "detectable"} <= set(large.explanation)
