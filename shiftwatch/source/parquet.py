@@ -302,7 +302,7 @@ class _Part:
     """Rows of one file: slices of each usable column."""
 
     rows: int
-    columns: Mapping[str, Sequence[Column]]
+    columns: dict[str, list[Column]]
     findings: tuple[Finding, ...]
 
 
@@ -409,8 +409,9 @@ def _taken(array: pa.Array, rows: Rows, column: SchemaColumn) -> Column:
 
 def _concluded(parts: Sequence[_Part], schema: Sequence[SchemaColumn], total: int) -> Reading:
     """One sample of all parts: only columns that every part has."""
+    # Each column's slices are let go as soon as they are joined, or all rows would be held twice.
     columns = tuple(
-        _joined([part.columns[column.name] for part in parts], column)
+        _joined([part.columns.pop(column.name) for part in parts], column)
         for column in schema
         if column.role in matching.TESTED and all(column.name in part.columns for part in parts)
     )
@@ -421,7 +422,7 @@ def _concluded(parts: Sequence[_Part], schema: Sequence[SchemaColumn], total: in
     return Reading(sample, total, (*found.values(), *_notes(sample, total)))
 
 
-def _joined(parts: Sequence[Sequence[Column]], column: SchemaColumn) -> Column:
+def _joined(parts: list[list[Column]], column: SchemaColumn) -> Column:
     slices = [each for part in parts for each in part]
     return join(slices) if slices else to_column(pa.chunked_array([pa.nulls(0)]), column)
 
