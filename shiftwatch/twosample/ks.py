@@ -72,7 +72,7 @@ class Ks:
             values = np.sort(reference.exact[reference.valid])
         levels, counts = _levels(values)
         if levels.size > kslaw.MAX_LEVELS:
-            levels, counts = levels[:0], counts[:0]
+            levels, counts = levels[:0].copy(), counts[:0].copy()  # views would keep all of them
         with np.errstate(all="ignore"):  # infinite values: not finite, and None
             deviation = quantiles.finite(float(np.std(floats))) if floats.size else None
         exact = reference.type if reference.exact is not None else ""
