@@ -200,12 +200,12 @@ def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
     schema = reference_schema(context, model)
     clock = settings.columns.time
     wanted = [replace(c, role="input") if c.name == clock else c for c in schema]
-    wanted = derive.to_read(wanted)
+    to_read = derive.to_read(wanted)
     room = room_of(context)
-    fitting_rows = rows_that_fit(parquet.reference_files(settings.reference), wanted, room)
+    fitting_rows = rows_that_fit(parquet.reference_files(settings.reference), to_read, room)
     reading = parquet.read_reference(
         settings.reference,
-        wanted,
+        to_read,
         rng=generator(context.seed, "reference", "rows"),
         max_rows=min(parquet.REFERENCE_ROWS, fitting_rows),
     )

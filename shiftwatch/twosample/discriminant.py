@@ -144,8 +144,8 @@ class Fit:
         for start in range(0, self.sums.shape[1], _COORDINATES_AT_ONCE):
             z = labels @ self.sums[:, start : start + _COORDINATES_AT_ONCE]
             parts = np.split(z, [max(0, self.width - start)], axis=1)
-            for total, prior, part in zip(totals, PRIORS, parts, strict=True):
-                total += prior.log_factor(part).sum(axis=1, dtype=np.float64)
+            for place, prior in enumerate(PRIORS):
+                totals[place] += prior.log_factor(parts[place]).sum(axis=1, dtype=np.float64)
         fits = []
         counts = (self.width, self.sums.shape[1] - self.width)
         for prior, weight, total, count in zip(PRIORS, _WEIGHTS, totals, counts, strict=True):
