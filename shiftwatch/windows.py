@@ -126,10 +126,11 @@ def scores(column: Column) -> list[Floats]:
     Ranks and their distance from the middle of a numeric column; of a categorical one, which of
     its most frequent categories a row has; of either, whether a row is null, if that is not rare.
     """
-    found = [_centred(~column.valid)] if _common(float(np.mean(~column.valid))) else []
-    if column.kind == "numeric" and column.present.size:
-        ranks = np.zeros(column.rows)
-        ranks[column.valid] = _ranks(np.asarray(column.present, dtype=np.float64))
+    found = [_centred(~column.valid)] if _common(column.nulls / max(1, column.rows)) else []
+    if column.kind == "numeric" and column.nulls < column.rows:
+        ranks = _ranks(np.asarray(column.present, dtype=np.float64))
+        if column.nulls:
+            ranks = _spread_out(ranks, column.valid)
         found += [ranks, _centred(np.abs(ranks))]
     if column.kind == "categorical" and column.rows:
         counts = np.bincount(column.present.astype(np.int64), minlength=1)
@@ -144,8 +145,16 @@ def _common(share: float) -> bool:
 
 
 def _centred(numbers: NDArray[np.bool_] | Floats) -> Floats:
-    plain = numbers.astype(np.float64)
-    return np.asarray(plain - plain.mean())
+    plain: Floats = numbers.astype(np.float64)
+    plain -= plain.mean()
+    return plain
+
+
+def _spread_out(numbers: Floats, valid: NDArray[np.bool_]) -> Floats:
+    """The numbers in the rows that have one, 0 in the others."""
+    filled = np.zeros(valid.size)
+    filled[valid] = numbers
+    return filled
 
 
 def _ranks(values: Floats) -> Floats:
@@ -216,5 +225,7 @@ def _block_p(numbers: Floats, blocks: Sequence[NDArray[np.int64]]) -> Iterator[f
 
 def _totals(numbers: Floats, places: NDArray[np.int64]) -> Floats:
     """Sum of each block; the sums between them, every second one, are not asked for."""
-    padded = np.append(numbers, 0.0)  # an end may be the row after the last
-    return np.asarray(np.add.reduceat(padded, places.ravel())[::2])
+    ends = places.ravel()
+    if ends[-1] == numbers.size:  # the last block goes on to the last row
+        ends = ends[:-1]
+    return np.asarray(np.add.reduceat(numbers, ends)[::2])
