@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shiftwatch import decide, derive, power
 from shiftwatch.conclude import Found, Moment, Rules, conclude
@@ -17,7 +17,6 @@ from shiftwatch.cost import Stopwatch
 from shiftwatch.dependence import doubts
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
-from shiftwatch.model import OnnxModel
 from shiftwatch.phases import WHOLE, Fitted, fitted, span_of
 from shiftwatch.provenance import provenance
 from shiftwatch.reference import Reference, generator
@@ -51,6 +50,9 @@ from shiftwatch.values import (
     Verdict,
 )
 from shiftwatch.watch import Watch, digests, predict, versions, watch
+
+if TYPE_CHECKING:
+    from shiftwatch.model import OnnxModel
 
 Answer = tuple[FileFacts, ...] | PreparedInfo | Surveyed | Checked | Digests | Kept
 

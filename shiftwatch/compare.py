@@ -2,15 +2,13 @@
 
 In:    paths and settings.
 Out:   a Run.
-Never: keeps anything on disk beyond the call.
+Never: writes anything to disk.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from shiftwatch.errors import DataError
 from shiftwatch.requests import Check, Checked, Context, Inspect
@@ -29,11 +27,8 @@ def compare_files(settings: ModelSettings, *, alarms: AlarmSettings, seed: int =
     DataError
         If either side cannot be read.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="shiftwatch-") as folder,
-        Worker(LimitSettings()) as worker,
-    ):
-        context = Context(settings, alarms, seed, str(Path(folder)), "")
+    with Worker(LimitSettings()) as worker:
+        context = Context(settings, alarms, seed, cache="", config_sha256="")
         listed = list_folder(settings.batches)
         if not listed:
             raise DataError("no Parquet file found", where=settings.batches)

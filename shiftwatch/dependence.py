@@ -130,7 +130,10 @@ def _names(reference: Reference) -> list[str]:
 def _suspicion(sample: Sample, names: Sequence[str], order: Order) -> dict[str, float]:
     looked_at = windows.chunks(sample.rows)
     cycles = None if order.cycles is None else order.cycles[looked_at]
-    return windows.alike([sample.column(name).take(looked_at) for name in names], cycles)
+    columns = (sample.column(name) for name in names)
+    if looked_at.size < sample.rows:
+        columns = (column.take(looked_at) for column in columns)
+    return windows.alike(columns, cycles)
 
 
 def _seasons(sample: Sample, names: Sequence[str], times: Floats | None) -> dict[str, Any]:

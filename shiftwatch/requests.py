@@ -24,7 +24,7 @@ class Context:
     alarms: AlarmSettings
     seed: int
     cache: str
-    """Folder for prepared references."""
+    """Folder for prepared references; empty: none is kept, which suits a single check."""
     config_sha256: str
     limits: LimitSettings = field(default_factory=LimitSettings)
     accepted: Acceptance | None = None
