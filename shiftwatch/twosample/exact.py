@@ -233,7 +233,12 @@ def _tiles(rows: Features, size: int) -> list[Features]:
 
 
 def _add_tiles(
-    sums: Features, left: Sequence[Features], right: Sequence[Features], size: int, *, symmetric: bool
+    sums: Features,
+    left: Sequence[Features],
+    right: Sequence[Features],
+    size: int,
+    *,
+    symmetric: bool,
 ) -> None:
     """Fill in the sums tile by tile; of a symmetric matrix one half is made and mirrored."""
     room = np.empty(max(map(len, left), default=0) * max(map(len, right), default=0), np.float32)
