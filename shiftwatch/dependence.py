@@ -129,7 +129,9 @@ def _names(reference: Reference) -> list[str]:
 
 
 def _suspicion(sample: Sample, names: Sequence[str], order: Order) -> dict[str, float]:
-    looked_at = windows.chunks(sample.rows)
+    looked_at = windows.chunks(
+        sample.rows, windows.LOOKED_AT if order.known else windows.GLANCED_AT
+    )
     cycles = None if order.cycles is None else order.cycles[looked_at]
     columns = (sample.column(name) for name in names)
     if looked_at.size < sample.rows:

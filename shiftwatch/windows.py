@@ -31,7 +31,12 @@ LONGEST = 50_000
 _STEPS = (100, 500, 2500, 12_500)
 _ROWS_READ = 300_000
 _BLOCKS = (20, 200, 2000)
-_LOOKED_AT = 100_000
+LOOKED_AT = 100_000
+"""Rows in which likeness and seasons are looked for, where their order is that of time."""
+
+GLANCED_AT = 40_000
+"""Rows in which likeness is looked for, where their order may mean nothing."""
+
 _CHUNK = 2000
 _SHARES = 8
 _RAREST = 0.05
@@ -107,17 +112,17 @@ def _cut(first: int, last: int, length: int, *, whole: bool) -> Iterator[tuple[i
         yield int(first) + place * length, int(first) + (place + 1) * length
 
 
-def chunks(rows: int) -> NDArray[np.int64]:
-    """Rows to look at for likeness: all, or of more than 100 000 evenly spread runs of 2000."""
-    if rows <= _LOOKED_AT:
+def chunks(rows: int, most: int = LOOKED_AT) -> NDArray[np.int64]:
+    """Rows to look at for likeness: all, or where there are more evenly spread runs of 2000."""
+    if rows <= most:
         return np.arange(rows)
-    starts = np.linspace(0, rows - _CHUNK, _LOOKED_AT // _CHUNK).astype(np.int64)
+    starts = np.linspace(0, rows - _CHUNK, most // _CHUNK).astype(np.int64)
     return np.asarray((starts[:, None] + np.arange(_CHUNK)).ravel())
 
 
 def spread(rows: int) -> NDArray[np.int64]:
     """Rows to look at for seasons: all, or of more than 100 000 every second, third, ..."""
-    return np.arange(0, rows, max(1, -(-rows // _LOOKED_AT)))
+    return np.arange(0, rows, max(1, -(-rows // LOOKED_AT)))
 
 
 def scores(column: Column) -> list[Floats]:

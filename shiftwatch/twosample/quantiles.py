@@ -180,7 +180,7 @@ def wasserstein(reference: Outline, batch: Outline) -> Distance | None:
         high = value + _NORMAL_975 * spread
     if not all(map(math.isfinite, (value, low, high))):
         return None
-    return Distance(value, max(0.0, low), high)
+    return Distance(float(value), max(0.0, float(low)), float(high))
 
 
 def _bias(reference: Outline, batch: Outline, scale: np.float64) -> float:
