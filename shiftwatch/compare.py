@@ -12,8 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from shiftwatch.attempt import attempt
 from shiftwatch.errors import DataError
-from shiftwatch.requests import Check, Checked, Context, Inspect
+from shiftwatch.requests import Check, Context, Inspect, Prepare, PreparedInfo
 from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
 from shiftwatch.source.listing import list_folder
 from shiftwatch.source.plan import batch_id
@@ -38,9 +39,9 @@ def compare_files(settings: ModelSettings, *, alarms: AlarmSettings, seed: int =
         if not listed:
             raise DataError("no Parquet file found", where=settings.batches)
         facts: Sequence[FileFacts] = worker.call(Inspect(listed, settings.columns.time))
+        info: PreparedInfo = worker.call(Prepare(context))
         request = Check(context, _batch(facts), None, time.time(), alone=True)
-        answer: Checked = worker.call(request)
-        return answer.run
+        return attempt(worker.call, request, reference_rows=info.reference.rows).run
 
 
 def _batch(facts: Sequence[FileFacts]) -> Batch:
