@@ -182,6 +182,11 @@ class Spent:
             given_up=effort.given_up,
         )
 
+    @classmethod
+    def from_plain(cls, told: Mapping[str, Any]) -> Spent:
+        """From JSON, as the history keeps it."""
+        return cls(**{**told, "given_up": tuple(told["given_up"])})
+
     def predicted(self, effort: Effort, rows: int, tested: int) -> float:
         """Seconds of a check at a step, linear in its rows.
 

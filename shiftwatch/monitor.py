@@ -223,6 +223,7 @@ class Monitor:
             last_run=last,
             last_processed_at=next(processed, None),
             backlog=0,
+            day=self._store.day_cost(model.name, last.judged_at) if last is not None else None,
         )
         cache = str(Path(self._settings.store.path).with_suffix(".references"))
         context = Context(
@@ -234,7 +235,8 @@ class Monitor:
             self._settings.limits,
             self._store.acceptance(model.name),
         )
-        return _Watched(model, context, status, Tally())
+        past = self._store.spent(model.name, REMEMBERED)
+        return _Watched(model, context, status, Tally(), past=past)
 
     def _step_model(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
         """One model's share of a step; what goes wrong here stays with this model."""
@@ -392,6 +394,7 @@ class Monitor:
             last_run=run,
             last_processed_at=processed,
             monitor_state=_STATES[run.verdict],
+            day=self._store.day_cost(run.model, run.judged_at),
         )
 
     def _show(
