@@ -257,9 +257,7 @@ class _Mapped(Mapping[str, NDArray[Any]]):
         return hashlib.sha256(self._whole).hexdigest()
 
     def _map(self, start: int, size: int) -> mmap.mmap:
-        return mmap.mmap(
-            self._handle, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=start
-        )
+        return mmap.mmap(self._handle, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -456,8 +456,10 @@ class LimitSettings:
     taken as fit, and the report says so; beyond the limit the check is an ``error``. The libraries
     and the tests themselves need 210 to 270 MB, so 320 is the least that can be set."""
     seconds: float = 120
-    """Wall-clock seconds of one check; beyond it the worker is ended and the check an ``error``.
-    Preparing a reference, which is done once, may take ten times as long."""
+    """Wall-clock seconds of one check. What would take longer is made smaller in this order: a
+    quarter of the rows; a sixteenth and fewer permutations; a 64th and no joint tests. Each is a
+    finding (``degraded``); beyond the last the check is an ``error``. Preparing a reference, which
+    is done once, may take ten times as long."""
     series_per_model: int = 100
     """Per-feature series of one metric and model; the strongest evidence is kept."""
 
