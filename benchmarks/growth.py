@@ -27,15 +27,15 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.scaling.machine import machine  # noqa: E402 - the program may be started by its path
-from benchmarks.scaling.picture import drawn, table  # noqa: E402
-from benchmarks.scaling.process import Meter  # noqa: E402
-from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare  # noqa: E402
-from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings  # noqa: E402
-from shiftwatch.source.listing import list_folder  # noqa: E402
-from shiftwatch.source.plan import batch_id  # noqa: E402
-from shiftwatch.values import Batch, Piece  # noqa: E402
-from shiftwatch.worker import Worker  # noqa: E402
+from benchmarks.scaling.machine import machine
+from benchmarks.scaling.picture import drawn, table
+from benchmarks.scaling.process import Meter
+from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare
+from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
+from shiftwatch.source.listing import list_folder
+from shiftwatch.source.plan import batch_id
+from shiftwatch.values import Batch, Piece
+from shiftwatch.worker import Worker
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "growth.json"

@@ -20,15 +20,15 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.scaling.process import Meter, resident_bytes  # noqa: E402 - a program of its own
-from shiftwatch import metrics  # noqa: E402
-from shiftwatch.desk import Desk  # noqa: E402
-from shiftwatch.document import to_document  # noqa: E402
-from shiftwatch.monitor import Monitor  # noqa: E402
-from shiftwatch.settings import ModelSettings, Settings, StoreSettings  # noqa: E402
-from shiftwatch.source.plan import batch_id  # noqa: E402
-from shiftwatch.store import Store, reading, writing  # noqa: E402
-from shiftwatch.values import Batch, FileFacts, Piece, Run  # noqa: E402
+from benchmarks.scaling.process import Meter, resident_bytes
+from shiftwatch import metrics
+from shiftwatch.desk import Desk
+from shiftwatch.document import to_document
+from shiftwatch.monitor import Monitor
+from shiftwatch.settings import ModelSettings, Settings, StoreSettings
+from shiftwatch.source.plan import batch_id
+from shiftwatch.store import Store, reading, writing
+from shiftwatch.values import Batch, FileFacts, Piece, Run
 
 NAME = "grown"
 _PER_TRANSACTION = 2000
