@@ -1,7 +1,7 @@
 """The worker process: takes requests from its socket, answers, ends when the socket closes.
 
-In:    file descriptor and memory limit, as arguments.
-Out:   (True, answer) or (False, error) per request.
+In:    file descriptor, memory limit and whether anybody looks at progress, as arguments.
+Out:   (True, answer) or (False, error) per request; before it, Progress now and then.
 Never: writes to the store; outlives its parent by more than the request at hand.
 """
 
@@ -12,11 +12,13 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
 
 from shiftwatch.errors import ShiftwatchError, WorkerError
+from shiftwatch.progress import Listener, Progress, heard_by
 from shiftwatch.requests import Request
 
 _NEVER_USED = ("ctypeslib", "f2py", "testing")
@@ -24,6 +26,9 @@ _NEVER_USED = ("ctypeslib", "f2py", "testing")
 
 _LAST_WORDS = 64_000_000
 """Bytes above the limit, to say that it was reached."""
+
+_TELL_EVERY = 0.1
+"""Seconds between two words on progress; more would only be painted over."""
 
 
 def main(arguments: list[str]) -> int:
@@ -35,17 +40,37 @@ def main(arguments: list[str]) -> int:
     with Connection(descriptor) as connection:
         try:
             answer = _imported()
-        except MemoryError:
+        except (MemoryError, SystemError):  # the latter where C code does not say what it lacked
             connection.send(_shortage(memory_mb))
             return 1
         connection.send("ready")
-        while True:
-            _limit_memory(memory_mb * 1_000_000)  # anew, after last words
-            try:
-                request = connection.recv()
-                connection.send(_reply(answer, request, memory_mb))
-            except (EOFError, ConnectionError):
-                return 0  # the parent has closed its end, or is gone
+        looked_at = arguments[2:] == ["looked-at"]
+        with heard_by(_sending(connection)) if looked_at else nullcontext():
+            return _serve(connection, answer, memory_mb)
+
+
+def _serve(connection: Connection, answer: Callable[[Request], object], memory_mb: int) -> int:
+    while True:
+        _limit_memory(memory_mb * 1_000_000)  # anew, after last words
+        try:
+            request = connection.recv()
+            connection.send(_reply(answer, request, memory_mb))
+        except (EOFError, ConnectionError):
+            return 0  # the parent has closed its end, or is gone
+
+
+def _sending(connection: Connection) -> Listener:
+    """Send a step on, unless one was sent just now."""
+    last = 0.0
+
+    def send(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _TELL_EVERY:
+            last = now
+            connection.send(progress)
+
+    return send
 
 
 def _imported() -> Callable[[Request], object]:

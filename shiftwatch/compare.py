@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 from shiftwatch.errors import DataError
+from shiftwatch.progress import Listener
 from shiftwatch.requests import Check, Checked, Context, Inspect
 from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
 from shiftwatch.source.listing import list_folder
@@ -19,15 +20,23 @@ from shiftwatch.values import Batch, FileFacts, Piece, Run
 from shiftwatch.worker import Worker
 
 
-def compare_files(settings: ModelSettings, *, alarms: AlarmSettings, seed: int = 0) -> Run:
+def compare_files(
+    settings: ModelSettings,
+    *,
+    alarms: AlarmSettings,
+    seed: int = 0,
+    listener: Listener | None = None,
+) -> Run:
     """Judge everything below ``settings.batches`` as one batch, against the reference.
+
+    The listener, if there is one, is told how far the work is.
 
     Raises
     ------
     DataError
         If either side cannot be read.
     """
-    with Worker(LimitSettings()) as worker:
+    with Worker(LimitSettings(), listener) as worker:
         context = Context(settings, alarms, seed, cache="", config_sha256="")
         listed = list_folder(settings.batches)
         if not listed:

@@ -24,6 +24,7 @@ from shiftwatch.inflation import (
     estimate_by_effect,
     overlap_factor,
 )
+from shiftwatch.progress import counted
 from shiftwatch.reference import JOINT, Reference, Root
 from shiftwatch.sample import Sample
 from shiftwatch.settings import ModelSettings
@@ -135,7 +136,8 @@ def _suspicion(sample: Sample, names: Sequence[str], order: Order) -> dict[str, 
     columns = (sample.column(name) for name in names)
     if looked_at.size < sample.rows:
         columns = (column.take(looked_at) for column in columns)
-    return windows.alike(columns, cycles)
+    told = counted("looking for dependence between rows", columns, len(names))
+    return windows.alike(told, cycles)
 
 
 def _seasons(sample: Sample, names: Sequence[str], times: Floats | None) -> dict[str, Any]:

