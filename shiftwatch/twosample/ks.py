@@ -71,9 +71,9 @@ class Ks:
         values: Values = reference.ascending
         if reference.exact is not None:
             values = np.sort(reference.exact[reference.valid])
-        levels, counts = _levels(values)
-        if levels.size > kslaw.MAX_LEVELS:
-            levels, counts = levels[:0], counts[:0]
+        few = np.count_nonzero(values[1:] != values[:-1]) < kslaw.MAX_LEVELS
+        # A copy, as a view would keep the whole column.
+        levels, counts = _levels(values if few else values[:0].copy())
         exact = reference.type if reference.exact is not None else ""
         ordered, outline = Ordered.of(values), quantiles.Outline.of(reference.ascending)
         arrays = {

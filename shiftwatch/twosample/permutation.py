@@ -99,6 +99,8 @@ def labels(count: int, current: int, permutations: int, rng: np.random.Generator
     count, current
         Blocks of both samples together, and of the batch.
     """
+    if current in (0, count):
+        return np.full((permutations + 1, count), current > 0, np.float32)
     keys = rng.random((permutations + 1, count), dtype=np.float32)
     keys[0, :current] = -1.0
     cut = np.partition(keys, current - 1, axis=1)[:, current - 1, None]
