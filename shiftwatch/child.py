@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
 
+from shiftwatch.cost import account_for_this_process
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.progress import Listener, Progress, heard_by
 from shiftwatch.requests import Request
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
     descriptor, memory_mb = int(arguments[0]), int(arguments[1])
     # Ctrl-C in a terminal reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    account_for_this_process()
     _limit_memory(memory_mb * 1_000_000)
     with Connection(descriptor) as connection:
         try:

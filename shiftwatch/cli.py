@@ -259,7 +259,7 @@ def report(
 ) -> None:
     """Write the report of a stored batch."""
     from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.document import to_document  # noqa: PLC0415
+    from shiftwatch.document import to_document, with_day  # noqa: PLC0415
     from shiftwatch.promise import promised  # noqa: PLC0415
     from shiftwatch.report import render_html  # noqa: PLC0415
     from shiftwatch.store import Store  # noqa: PLC0415
@@ -270,17 +270,18 @@ def report(
         with Store.read(settings.store.path) as store:
             judged = store.run(name, batch)
             points = store.timeline(name)
+            day = store.day_cost(name, judged.judged_at) if judged is not None else None
     if judged is None:
         wanted = f"no batch {batch}" if batch is not None else "no batch yet"
         typer.echo(f"error: {name}: {wanted} in {settings.store.path}", err=True)
         raise typer.Exit(USAGE)
     if output_format == "json":
-        text = json.dumps(to_document(judged), indent=2, ensure_ascii=False)
+        text = json.dumps(with_day(to_document(judged), day), indent=2, ensure_ascii=False)
     else:
         past = [{"state": p.verdict, **_plain(p)} for p in points]
         alarms = settings.alarms
         told = promised(past, alarms.per_checks, alarms.false_alarms.per_days)
-        text = render_html(judged, timeline=past, promise=told)
+        text = render_html(judged, timeline=past, promise=told, day=day)
     if output is None:
         typer.echo(text)
     else:

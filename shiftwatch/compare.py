@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from shiftwatch.attempt import attempt
 from shiftwatch.errors import DataError
 from shiftwatch.progress import Listener
-from shiftwatch.requests import Check, Checked, Context, Inspect
+from shiftwatch.requests import Check, Context, Inspect, Prepare, PreparedInfo
 from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
 from shiftwatch.source.listing import list_folder
 from shiftwatch.source.plan import batch_id
@@ -42,9 +43,9 @@ def compare_files(
         if not listed:
             raise DataError("no Parquet file found", where=settings.batches)
         facts: Sequence[FileFacts] = worker.call(Inspect(listed, settings.columns.time))
+        info: PreparedInfo = worker.call(Prepare(context))
         request = Check(context, _batch(facts), None, time.time(), alone=True)
-        answer: Checked = worker.call(request)
-        return answer.run
+        return attempt(worker.call, request, reference_rows=info.reference.rows).run
 
 
 def _batch(facts: Sequence[FileFacts]) -> Batch:

@@ -17,10 +17,11 @@ import subprocess
 import sys
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shiftwatch.errors import WorkerError
+from shiftwatch.errors import TimeLimitError, WorkerError
 from shiftwatch.progress import Listener, Progress
 from shiftwatch.requests import Keep, Prepare, Request, Survey
 from shiftwatch.settings import LimitSettings
@@ -71,24 +72,31 @@ class Worker:
 
         Raises
         ------
+        TimeLimitError
+            If the child takes longer than ``limits.seconds``. It is ended then, and the next call
+            starts a new one.
         WorkerError
-            If the child dies, runs out of memory or takes longer than ``limits.seconds``. It is
-            ended then, and the next call starts a new one.
+            If the child dies or runs out of memory; likewise.
         ShiftwatchError
             What the child itself raised.
         """
         try:
             connection = self._started()
+            before = self._cpu_seconds()
             connection.send(request)
-            ok, value = self._reply(connection, self._patience(request))
+            seconds = self._patience(request)
+            reply = self._reply(connection, seconds)
+            if reply is None:
+                raise self._out_of_time(seconds, before)
+            ok, value = reply
         except (EOFError, OSError) as fault:
             raise self._death() from fault
         if ok:
             return value
         raise value
 
-    def _reply(self, connection: Connection, seconds: float) -> tuple[bool, Any]:
-        """The answer; words on progress that come before it go to the listener."""
+    def _reply(self, connection: Connection, seconds: float) -> tuple[bool, Any] | None:
+        """The answer, None if it is late; words on progress before it go to the listener."""
         deadline = time.monotonic() + seconds
         while connection.poll(max(0.0, deadline - time.monotonic())):
             told = connection.recv()
@@ -97,11 +105,26 @@ class Worker:
                 return ok, value
             if self._listener is not None:
                 self._listener(told)
-        self._end()
-        raise WorkerError(
+        return None
+
+    def _out_of_time(self, seconds: float, before: float) -> TimeLimitError:
+        """End the child, and say what it took since it was asked."""
+        fault = TimeLimitError(
             f"no answer within {seconds:g} s, the worker was ended",
             hint="raise limits.seconds, or lower window.max_rows",
         )
+        fault.cpu_seconds, fault.wall_seconds = self._cpu_seconds() - before, seconds
+        self._end()
+        return fault
+
+    def _cpu_seconds(self) -> float:
+        """CPU time of the child so far; 0 where the system does not tell."""
+        try:
+            told = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace")
+            user, system = told.rpartition(")")[2].split()[11:13]
+        except (OSError, ValueError):
+            return 0.0
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def _patience(self, request: Request) -> float:
         """Seconds to wait: the limit is for a batch; a reference is larger, and prepared once."""

@@ -145,7 +145,7 @@ class Fit:
             z = labels @ self.sums[:, start : start + _COORDINATES_AT_ONCE]
             parts = np.split(z, [max(0, self.width - start)], axis=1)
             for total, prior, part in zip(totals, PRIORS, parts, strict=True):
-                total += prior.log_factor(part).sum(axis=1, dtype=np.float64)
+                total += prior.log_factor(part).sum(axis=1, dtype=np.float64)  # noqa: PLW2901 - in place
         fits = []
         counts = (self.width, self.sums.shape[1] - self.width)
         for prior, weight, total, count in zip(PRIORS, _WEIGHTS, totals, counts, strict=True):
