@@ -118,6 +118,21 @@ def _is_alive(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def test_the_worker_loads_neither_what_it_never_uses_nor_onnxruntime_without_a_model() -> None:
+    script = (
+        "import sys\n"
+        "from shiftwatch import child\n"
+        "child._imported()\n"
+        "unused = ('numpy.f2py', 'numpy.testing', 'numpy.ctypeslib', 'onnxruntime', 'scipy.stats')\n"
+        "print([name for name in unused if name in sys.modules])\n"
+        "import numpy\n"
+        "print(numpy.testing.assert_equal(1, 1), 'f2py' in vars(numpy))\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "None False"]
+
+
 @pytest.mark.parametrize("memory_mb", [128, 300])  # too little for the imports; for the reference
 def test_memory_beyond_the_limit_is_an_error_of_its_own(tmp_path: Path, memory_mb: int) -> None:
     import numpy as np  # noqa: PLC0415
