@@ -61,8 +61,8 @@ class Ks:
         """Sort the present values, and count the distinct ones if they are few.
 
         ``sorted`` has shape (present rows,): float64, or int64 where ``exact`` is the Arrow type
-        that says how they are written (:mod:`shiftwatch.whole`), else empty. ``knots``, ``below``
-        and ``upto`` are those of :class:`~shiftwatch.twosample.ordered.Ordered`, ``grid``,
+        that says how they are written (:mod:`shiftwatch.whole`), else empty. ``knots``, ``start``
+        and ``stop`` are those of :class:`~shiftwatch.twosample.ordered.Ordered`, ``grid``,
         ``coarse`` and ``marks`` those of :class:`~shiftwatch.twosample.quantiles.Outline`. ``levels`` and
         ``level_counts`` are empty where there are more than
         :data:`~shiftwatch.twosample.kslaw.MAX_LEVELS` distinct values.
@@ -79,8 +79,8 @@ class Ks:
         arrays = {
             "sorted": values,
             "knots": ordered.knots,
-            "below": ordered.below,
-            "upto": ordered.upto,
+            "start": ordered.start,
+            "stop": ordered.stop,
             "levels": levels,
             "level_counts": counts,
             "grid": outline.grid,
@@ -138,7 +138,7 @@ def _sides(prepared: Prepared, current: Column) -> _Sides:
     """
     arrays, facts = prepared.arrays, prepared.facts
     levels, counts = arrays["levels"], arrays["level_counts"]
-    kept = Ordered(arrays["sorted"], arrays["knots"], arrays["below"], arrays["upto"])
+    kept = Ordered(arrays["sorted"], arrays["knots"], arrays["start"], arrays["stop"])
     form = whole.form_of(facts["exact"])
     if form is not None:
         batch = _exact(form, current)

@@ -220,10 +220,13 @@ def shifts(reference: Outline, batch: Outline) -> dict[str, Any]:
     """
     with np.errstate(all="ignore"):  # infinities and overflow end as None
         apart = batch.marks - reference.marks[[0, 2, 1]]
-    told = ([_shown(number) for number in row] for row in apart.tolist())
+    told = [_shown(row) for row in apart.tolist()]
     return {"levels": list(LEVELS)} | dict(zip(("shift", "low", "high"), told, strict=True))
 
 
-def _shown(number: float) -> float | None:
+_SIX_DIGITS = " ".join(["%.6g"] * len(LEVELS))
+
+
+def _shown(numbers: list[float]) -> list[float | None]:
     """Six digits, as twenty-one numbers a column are kept of every batch."""
-    return float(f"{number:.6g}") if math.isfinite(number) else None
+    return [finite(float(text)) for text in (_SIX_DIGITS % tuple(numbers)).split()]
