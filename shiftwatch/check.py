@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shiftwatch import decide, derive, power
+from shiftwatch.budget import useful_rows
 from shiftwatch.conclude import Found, Moment, Rules, conclude
 from shiftwatch.cost import Stopwatch
-from shiftwatch.dependence import doubts
+from shiftwatch.dependence import doubts, lighter
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
-from shiftwatch.model import OnnxModel
 from shiftwatch.phases import WHOLE, Fitted, fitted, span_of
 from shiftwatch.provenance import provenance
-from shiftwatch.reference import Reference, generator
+from shiftwatch.reference import JOINT, Reference, generator, together
 from shiftwatch.requests import (
     Check,
     Checked,
@@ -38,9 +38,10 @@ from shiftwatch.requests import (
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts, parquet
 from shiftwatch.source.keeping import keep
-from shiftwatch.survey import max_share, survey, useful_rows
+from shiftwatch.survey import max_share, survey
+from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import (
-    Batch,
+    TESTED_SCOPES,
     ColumnProfile,
     FileFacts,
     Finding,
@@ -51,6 +52,9 @@ from shiftwatch.values import (
     Verdict,
 )
 from shiftwatch.watch import Watch, digests, predict, versions, watch
+
+if TYPE_CHECKING:
+    from shiftwatch.model import OnnxModel
 
 Answer = tuple[FileFacts, ...] | PreparedInfo | Surveyed | Checked | Digests | Kept
 
@@ -88,7 +92,7 @@ def check(watched: Watch, request: Check) -> Checked:
     try:
         with stopwatch.stage("read"):
             span = span_of(watched, request.batch)
-        gathered = _gather(watched, request.batch, stopwatch)
+        gathered = _gather(watched, request, stopwatch)
     except DataError as fault:
         code = "incomplete" if facts.NO_FOOTER in fault.what else "unreadable"
         finding = Finding(code, "", str(fault), "invalid")
@@ -102,24 +106,48 @@ def check(watched: Watch, request: Check) -> Checked:
         fit = fitted(watched, span)
         watched, gathered = fit.watched, _doubted(gathered, fit)
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
-        evaluation = evaluate(watched.reference, current, watched.plan, watched.root)
-    judgement = _Judgement.of(evaluation, gathered)
+        plan = _affordable(watched.plan, request)
+        evaluation = evaluate(watched.reference, current, plan, watched.root, stopwatch)
+    judgement = _Judgement.of(_with_left_out(evaluation, watched, request), gathered)
     return _concluded(watched, request, state, judgement, stopwatch)
 
 
-def _gather(watched: Watch, batch: Batch, stopwatch: Stopwatch) -> _Gathered:
+def _affordable(plan: Plan, request: Check) -> Plan:
+    """The tests as far as the effort of the request lets them run."""
+    if request.effort.fewer_draws:
+        plan = lighter(plan)
+    return plan if request.effort.joint_tests else replace(plan, joint=())
+
+
+def _with_left_out(evaluation: Evaluation, watched: Watch, request: Check) -> Evaluation:
+    """The evaluation with every joint test that there was no time for, named as such."""
+    if request.effort.joint_tests:
+        return evaluation
+    schema = watched.reference.schema
+    left_out = tuple(
+        Skipped(test.name, JOINT, scope, "time_limit")
+        for scope in TESTED_SCOPES
+        if together(schema, scope)
+        for test in watched.plan.joint
+    )
+    return replace(evaluation, skipped=(*evaluation.skipped, *left_out))
+
+
+def _gather(watched: Watch, request: Check, stopwatch: Stopwatch) -> _Gathered:
     """Read the batch and run the model on it."""
+    batch, most = request.batch, request.effort.max_rows
     if batch.fault is not None:
         raise DataError(batch.fault, where=batch.uri)
     settings = watched.context.model
     outputs = _model_outputs(watched)
     schema = [c for c in watched.reference.schema if c.name not in outputs and not c.derived_from]
+    allowed = min(settings.window.max_rows, useful_rows(watched.reference.rows))
     with stopwatch.stage("read"):
         reading = parquet.read_pieces(
             batch.pieces,
             derive.to_read(schema),
             root=settings.batches,
-            max_rows=min(settings.window.max_rows, useful_rows(watched.reference.rows)),
+            max_rows=min(allowed, most) if most is not None else allowed,
             rng=generator(watched.context.seed, batch.id, "rows"),
             time_column=settings.columns.time,
         )
@@ -240,6 +268,8 @@ def _concluded(
     if request.alone:
         policy = replace(policy, memory="none")
     findings = judgement.findings
+    if request.effort.step != "whole" and (judgement.results or judgement.skipped):
+        findings = (*findings, _degraded(request, judgement))
     if watched.ended:
         text = "the configured reference has changed since another one was accepted, and is used"
         findings = (*findings, Finding("acceptance_ended", "", text, "note"))
@@ -252,7 +282,7 @@ def _concluded(
         rules = Rules(watched.reference, policy, watched.root, sample.rows)
         found = Found(judgement.results, judgement.skipped, findings, sample)
         concluded = conclude(
-            rules, found, _moment(watched, request, judgement.gathered.stratum), state
+            rules, found, _moment(watched, request, judgement.gathered.stratum), state, stopwatch
         )
     verdict = concluded.verdict
     if judgement.too_few and verdict != "invalid_data":
@@ -272,9 +302,26 @@ def _concluded(
         explanation=_explanation(judgement)
         | power.outlook(judgement.results, concluded.level.check),
         provenance=_provenance(watched, request),
-        cost=stopwatch.cost(),
+        cost=stopwatch.cost(judgement.gathered.sample.rows),
     )
     return Checked(run, replace(concluded.state, basis=watched.basis).to_json())
+
+
+def _degraded(request: Check, judgement: _Judgement) -> Finding:
+    """What was left out to stay within the limit, and what to do about it."""
+    effort, limit = request.effort, request.context.limits.seconds
+    gathered = judgement.gathered
+    told = [f"{gathered.sample.rows} of {gathered.rows} rows tested"]
+    if effort.fewer_draws:
+        told.append("fewer permutations and draws")
+    if not effort.joint_tests:
+        told.append("no joint tests")
+    tried = f"; ended at the limit before: {', '.join(effort.given_up)}" if effort.given_up else ""
+    text = (
+        f"to end within limits.seconds = {limit:g}: {', '.join(told)}{tried}; raise limits.seconds, "
+        "lower window.max_rows, or give the worker more CPU"
+    )
+    return Finding("degraded", "", text, "note")
 
 
 def _moment(watched: Watch, request: Check, stratum: str) -> Moment:
@@ -328,5 +375,5 @@ def _provenance(watched: Watch, request: Check) -> dict[str, Any]:
         "model_sha256": watched.model.sha256 if watched.model is not None else None,
         "reference_sha256": watched.reference_sha256,
         "libraries": versions(),
-        **provenance(watched.context, request.batch, request.state),
+        **provenance(replace(request, context=watched.context)),
     }

@@ -1,23 +1,35 @@
 """The worker process: takes requests from its socket, answers, ends when the socket closes.
 
-In:    file descriptor and memory limit, as arguments.
-Out:   (True, answer) or (False, error) per request.
+In:    file descriptor, memory limit and whether anybody looks at progress, as arguments.
+Out:   (True, answer) or (False, error) per request; before it, Progress now and then.
 Never: writes to the store; outlives its parent by more than the request at hand.
 """
 
 from __future__ import annotations
 
+import gc
+import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
 
+from shiftwatch.cost import account_for_this_process
 from shiftwatch.errors import ShiftwatchError, WorkerError
+from shiftwatch.progress import Listener, Progress, heard_by
 from shiftwatch.requests import Request
+
+_NEVER_USED = ("ctypeslib", "f2py", "testing")
+"""Parts of numpy whose import takes as long as numpy's own."""
 
 _LAST_WORDS = 64_000_000
 """Bytes above the limit, to say that it was reached."""
+
+_TELL_EVERY = 0.1
+"""Seconds between two words on progress; more would only be painted over."""
 
 
 def main(arguments: list[str]) -> int:
@@ -25,21 +37,74 @@ def main(arguments: list[str]) -> int:
     descriptor, memory_mb = int(arguments[0]), int(arguments[1])
     # Ctrl-C in a terminal reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    account_for_this_process()
     _limit_memory(memory_mb * 1_000_000)
     with Connection(descriptor) as connection:
         try:
-            from shiftwatch.check import answer  # noqa: PLC0415 - heavy, and below the limit
-        except MemoryError:
+            answer = _imported()
+        except (MemoryError, SystemError):  # the latter where C code does not say what it lacked
             connection.send(_shortage(memory_mb))
             return 1
         connection.send("ready")
-        while True:
-            _limit_memory(memory_mb * 1_000_000)  # anew, after last words
-            try:
-                request = connection.recv()
-                connection.send(_reply(answer, request, memory_mb))
-            except (EOFError, ConnectionError):
-                return 0  # the parent has closed its end, or is gone
+        looked_at = arguments[2:] == ["looked-at"]
+        with heard_by(_sending(connection)) if looked_at else nullcontext():
+            return _serve(connection, answer, memory_mb)
+
+
+def _serve(connection: Connection, answer: Callable[[Request], object], memory_mb: int) -> int:
+    while True:
+        _limit_memory(memory_mb * 1_000_000)  # anew, after last words
+        try:
+            request = connection.recv()
+            connection.send(_reply(answer, request, memory_mb))
+        except (EOFError, ConnectionError):
+            return 0  # the parent has closed its end, or is gone
+
+
+def _sending(connection: Connection) -> Listener:
+    """Send a step on, unless one was sent just now."""
+    last = 0.0
+
+    def send(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _TELL_EVERY:
+            last = now
+            connection.send(progress)
+
+    return send
+
+
+def _imported() -> Callable[[Request], object]:
+    """What answers; the imports below it are heavy, and stay below the limit.
+
+    They make much and drop nothing, so looking for garbage meanwhile would cost a tenth more.
+    """
+    gc.disable()
+    with _left_out(_NEVER_USED):
+        from shiftwatch.check import answer  # noqa: PLC0415 - see above
+    gc.freeze()  # what was imported stays
+    gc.enable()
+    return answer
+
+
+@contextmanager
+def _left_out(names: Collection[str]) -> Iterator[None]:
+    """Keep parts of numpy from being imported by who copies all of its names, as scipy does.
+
+    numpy imports them when they are first asked for; afterwards it does so again.
+    """
+    import numpy as np  # noqa: PLC0415 - heavy, and below the limit
+
+    known = vars(np)
+    for name in names:
+        known.setdefault(name, None)
+    try:
+        yield
+    finally:
+        for name in names:
+            if known[name] is None:
+                del known[name]
 
 
 def _reply(
@@ -69,4 +134,7 @@ def _shortage(memory_mb: int) -> WorkerError:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    sys.stderr.flush()
+    # At once: it has nothing to tidy up, and taking the libraries apart takes as long as a check.
+    os._exit(status)

@@ -117,13 +117,15 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
     from shiftwatch import config as configuration  # noqa: PLC0415
     from shiftwatch.monitor import Monitor  # noqa: PLC0415
     from shiftwatch.store import Store  # noqa: PLC0415
+    from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
     with _faults_told():
         settings = configuration.load(config, os.environ)
         fingerprints = {m.name: configuration.fingerprint(settings, m) for m in settings.models}
-        with Store.open(settings.store.path, clock=time.time) as store:
-            monitor = Monitor(settings, store, time.time, fingerprints)
+        with Store.open(settings.store.path, clock=time.time) as store, Bar(sys.stderr) as bar:
+            monitor = Monitor(settings, store, time.time, fingerprints, bar)
             for number, judged in enumerate(monitor.step(), start=1):
+                bar.clear()
                 _print_run(judged, number, as_json=as_json)
             snapshot = monitor.snapshot
     for status in snapshot.models:
@@ -185,6 +187,7 @@ def _tried(
     """What a model needs to be watched, and what stands in its way, by the key concerned."""
     from shiftwatch.requests import Survey  # noqa: PLC0415
     from shiftwatch.source.listing import list_folder  # noqa: PLC0415
+    from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
     from shiftwatch.worker import Worker  # noqa: PLC0415
 
     faults: list[tuple[str, ShiftwatchError]] = []
@@ -196,7 +199,7 @@ def _tried(
     except ShiftwatchError as fault:
         faults.append(("batches", fault))
     try:
-        with Worker(limits) as worker:
+        with Bar(sys.stderr) as bar, Worker(limits, bar) as worker:
             surveyed = worker.call(Survey(context, newest))
     except ShiftwatchError as fault:
         faults.insert(0, ("model" if isinstance(fault, ModelError) else "reference", fault))
@@ -220,6 +223,7 @@ def compare(  # noqa: PLR0913 - options, not arguments
     from shiftwatch.compare import compare_files  # noqa: PLC0415
     from shiftwatch.report import render_html, table  # noqa: PLC0415
     from shiftwatch.settings import AlarmSettings, ModelSettings  # noqa: PLC0415
+    from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
     _refuse_absent(reference, current, model)
     with _faults_told():
@@ -230,7 +234,8 @@ def compare(  # noqa: PLR0913 - options, not arguments
             model=str(model) if model is not None else None,
             categorical=tuple(categorical or ()),
         )
-        judged = compare_files(settings, alarms=AlarmSettings())
+        with Bar(sys.stderr) as bar:
+            judged = compare_files(settings, alarms=AlarmSettings(), listener=bar)
         if html is not None:
             _write(html, render_html(judged))
         if as_json:
@@ -254,7 +259,7 @@ def report(
 ) -> None:
     """Write the report of a stored batch."""
     from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.document import to_document  # noqa: PLC0415
+    from shiftwatch.document import to_document, with_day  # noqa: PLC0415
     from shiftwatch.promise import promised  # noqa: PLC0415
     from shiftwatch.report import render_html  # noqa: PLC0415
     from shiftwatch.store import Store  # noqa: PLC0415
@@ -265,17 +270,18 @@ def report(
         with Store.read(settings.store.path) as store:
             judged = store.run(name, batch)
             points = store.timeline(name)
+            day = store.day_cost(name, judged.judged_at) if judged is not None else None
     if judged is None:
         wanted = f"no batch {batch}" if batch is not None else "no batch yet"
         typer.echo(f"error: {name}: {wanted} in {settings.store.path}", err=True)
         raise typer.Exit(USAGE)
     if output_format == "json":
-        text = json.dumps(to_document(judged), indent=2, ensure_ascii=False)
+        text = json.dumps(with_day(to_document(judged), day), indent=2, ensure_ascii=False)
     else:
         past = [{"state": p.verdict, **_plain(p)} for p in points]
         alarms = settings.alarms
         told = promised(past, alarms.per_checks, alarms.false_alarms.per_days)
-        text = render_html(judged, timeline=past, promise=told)
+        text = render_html(judged, timeline=past, promise=told, day=day)
     if output is None:
         typer.echo(text)
     else:

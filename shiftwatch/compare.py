@@ -2,18 +2,18 @@
 
 In:    paths and settings.
 Out:   a Run.
-Never: keeps anything on disk beyond the call.
+Never: writes anything to disk.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from shiftwatch.attempt import attempt
 from shiftwatch.errors import DataError
-from shiftwatch.requests import Check, Checked, Context, Inspect
+from shiftwatch.progress import Listener
+from shiftwatch.requests import Check, Context, Inspect, Prepare, PreparedInfo
 from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
 from shiftwatch.source.listing import list_folder
 from shiftwatch.source.plan import batch_id
@@ -21,26 +21,31 @@ from shiftwatch.values import Batch, FileFacts, Piece, Run
 from shiftwatch.worker import Worker
 
 
-def compare_files(settings: ModelSettings, *, alarms: AlarmSettings, seed: int = 0) -> Run:
+def compare_files(
+    settings: ModelSettings,
+    *,
+    alarms: AlarmSettings,
+    seed: int = 0,
+    listener: Listener | None = None,
+) -> Run:
     """Judge everything below ``settings.batches`` as one batch, against the reference.
+
+    The listener, if there is one, is told how far the work is.
 
     Raises
     ------
     DataError
         If either side cannot be read.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="shiftwatch-") as folder,
-        Worker(LimitSettings()) as worker,
-    ):
-        context = Context(settings, alarms, seed, str(Path(folder)), "")
+    with Worker(LimitSettings(), listener) as worker:
+        context = Context(settings, alarms, seed, cache="", config_sha256="")
         listed = list_folder(settings.batches)
         if not listed:
             raise DataError("no Parquet file found", where=settings.batches)
         facts: Sequence[FileFacts] = worker.call(Inspect(listed, settings.columns.time))
+        info: PreparedInfo = worker.call(Prepare(context))
         request = Check(context, _batch(facts), None, time.time(), alone=True)
-        answer: Checked = worker.call(request)
-        return answer.run
+        return attempt(worker.call, request, reference_rows=info.reference.rows).run
 
 
 def _batch(facts: Sequence[FileFacts]) -> Batch:

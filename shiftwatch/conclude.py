@@ -15,6 +15,7 @@ from shiftwatch import decide
 from shiftwatch.decide.latch import Looked
 from shiftwatch.memory import strata
 from shiftwatch.memory.fold import Alarms, Basis, Memory, Observed, Spending, observe, settle
+from shiftwatch.meter import UNMETERED, Meter
 from shiftwatch.reference import Reference, Root, generator, scope_of
 from shiftwatch.sample import Sample
 from shiftwatch.values import (
@@ -87,7 +88,9 @@ class Rules:
         )
 
 
-def conclude(rules: Rules, found: Found, moment: Moment, before: decide.State) -> Concluded:
+def conclude(
+    rules: Rules, found: Found, moment: Moment, before: decide.State, meter: Meter = UNMETERED
+) -> Concluded:
     """Let the slow layers look at the batch, and decide.
 
     Parameters
@@ -100,6 +103,8 @@ def conclude(rules: Rules, found: Found, moment: Moment, before: decide.State) -
         Identity and time of the batch.
     before
         State after the batch before.
+    meter
+        Told of the counting of the batch.
     """
     since = before.seconds_until(moment.at)
     level = rules.policy.level(moment.took if since is None else since)
@@ -107,21 +112,26 @@ def conclude(rules: Rules, found: Found, moment: Moment, before: decide.State) -
         looked = Looked(found.results, found.skipped, found.findings)
         decisions, after = decide.decide(looked, (before, moment.batch_id), rules.policy, level)
     else:
-        looked, decisions, after = _with_memory(rules, found, moment, (before, level))
+        looked, decisions, after = _with_memory(rules, found, moment, (before, level), meter)
     if found.results:
         after = replace(after, clock=max(moment.at, before.clock or moment.at))
     return Concluded(decisions, decide.verdict(decisions, looked), after, level)
 
 
 def _with_memory(
-    rules: Rules, found: Found, moment: Moment, past: tuple[decide.State, decide.Level]
+    rules: Rules,
+    found: Found,
+    moment: Moment,
+    past: tuple[decide.State, decide.Level],
+    meter: Meter,
 ) -> tuple[Looked, tuple[Decision, ...], decide.State]:
     before, level = past
     method = rules.method or "cusum"
     basis = rules.basis()
     memory = strata.recall(before.memory, moment.stratum, basis, method)
     spending = Spending(level.window, level.pool, method, level.steady)
-    counted = basis.plan.layout.summarise(found.sample)
+    with meter.stage("summary"):
+        counted = basis.plan.layout.summarise(found.sample)
     rng = generator(rules.root, moment.batch_id, "memory")
     observed = observe(basis, memory, (counted, moment.batch_id), spending, rng)
     looked = Looked(found.results, found.skipped, found.findings, observed.evidence)

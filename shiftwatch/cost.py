@@ -1,8 +1,8 @@
-"""What a check takes: CPU seconds by stage, and the peak of memory, of this process.
+"""What a check takes: CPU seconds by stage and test, the peak of memory, and joules.
 
-In:    stages, named by the check.
+In:    stages and tests, named by the check.
 Out:   Cost.
-Never: estimates what it cannot measure.
+Never: hides what comes before a check: a worker's start counts into its first one.
 """
 
 from __future__ import annotations
@@ -11,36 +11,94 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from shiftwatch import energy
 from shiftwatch.values import Cost
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """CPU seconds of this process and the machine's counters, at one moment."""
+
+    cpu: float
+    counters: energy.Reading
+
+
+_ACCOUNTED: list[_Mark] = []
+"""Up to where the checks of this process have accounted for its work; empty where it does other
+things besides, as the interpreter of somebody who imports us."""
+
+
+def account_for_this_process() -> None:
+    """From its start on, all work of this process belongs to its checks: called by the worker."""
+    _ACCOUNTED[:] = [_Mark(0.0, energy.read())]
+
+
 class Stopwatch:
-    """CPU seconds by stage, and the peak of memory, of this process."""
+    """CPU seconds by stage and test, and the peak of memory, of this process; a ``meter.Meter``.
+
+    Time in a stage inside another one is that of the inner one alone, so stages add up. In a worker
+    (:func:`account_for_this_process`) the stage ``start`` is what the process did since the check
+    before: imports, opening the model and the reference, and the first time preparing it.
+    """
 
     def __init__(self) -> None:
         self.stages: dict[str, float] = {}
-        self._cpu = time.process_time()
+        self.tests: dict[str, float] = {}
+        now = time.process_time()
+        self._since = _ACCOUNTED[-1] if _ACCOUNTED else _Mark(now, energy.read())
+        if _ACCOUNTED:
+            self.stages["start"] = now - self._since.cpu
+        self._inner = 0.0
+        """CPU seconds of the stages within the one at hand."""
         self._wall = time.perf_counter()
         _reset_peak_memory()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add the CPU seconds spent inside to a stage."""
+        around, self._inner = self._inner, 0.0
         before = time.process_time()
         try:
             yield
         finally:
-            self.stages[name] = self.stages.get(name, 0.0) + time.process_time() - before
+            took = time.process_time() - before
+            self.stages[name] = self.stages.get(name, 0.0) + took - self._inner
+            self._inner = around + took
 
-    def cost(self) -> Cost:
-        """Everything since the start."""
+    @contextmanager
+    def test(self, name: str) -> Iterator[None]:
+        """Add the CPU seconds spent inside to a test."""
+        before = time.process_time()
+        try:
+            yield
+        finally:
+            self.tests[name] = self.tests.get(name, 0.0) + time.process_time() - before
+
+    def cost(self, rows: int = 0) -> Cost:
+        """Everything since the start.
+
+        Parameters
+        ----------
+        rows
+            Rows that were tested.
+        """
+        mark = _Mark(time.process_time(), energy.read())
+        cpu_seconds = mark.cpu - self._since.cpu
+        joules = energy.spent(self._since.counters, mark.counters, cpu_seconds)
+        if _ACCOUNTED:
+            _ACCOUNTED[:] = [mark]
         return Cost(
-            cpu_seconds=time.process_time() - self._cpu,
+            cpu_seconds=cpu_seconds,
             wall_seconds=time.perf_counter() - self._wall,
             peak_memory_bytes=_peak_memory(),
+            energy_joules=joules.joules,
+            energy_source=joules.source,
             stages=dict(self.stages),
+            tests=dict(self.tests),
+            rows=rows,
         )
 
 

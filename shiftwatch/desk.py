@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from shiftwatch import config
 from shiftwatch.acceptance import Span
-from shiftwatch.document import to_document
+from shiftwatch.document import from_document, to_document, with_day
 from shiftwatch.errors import ShiftwatchError
 from shiftwatch.monitor import Monitor, confined
 from shiftwatch.promise import promised
@@ -102,16 +102,23 @@ class Desk:
     def document(self, model: str, batch: str | None) -> Mapping[str, Any] | None:
         """The report of a batch as JSON."""
         run = self._on_demand(model, batch)
-        return to_document(run) if run is not None else self._store.document(model, batch)
+        if run is not None:
+            return to_document(run)
+        document = self._store.document(model, batch)
+        if document is None:
+            return None
+        judged_at = from_document(document).judged_at
+        return with_day(document, self._store.day_cost(model, judged_at))
 
     def html(self, model: str, batch: str | None) -> str | None:
         """The report of a batch as a page."""
         run = self._on_demand(model, batch) or self._store.run(model, batch)
         if run is None:
             return None
+        day = self._store.day_cost(model, run.judged_at)
         points, alarms = self.timeline(model, _TIMELINE), self.settings.alarms
         told = promised(points, alarms.per_checks, alarms.false_alarms.per_days)
-        return render_html(run, timeline=points, promise=told, linked=True)
+        return render_html(run, timeline=points, promise=told, linked=True, day=day)
 
     def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest verdicts."""

@@ -15,12 +15,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from shiftwatch import price
 from shiftwatch.errors import DataError
 from shiftwatch.values import (
     PROFILE_QUANTILES,
@@ -83,6 +84,7 @@ def to_document(run: Run) -> dict[str, Any]:
     >>> from_document(document) == run
     True
     """
+    written = _noun(run, without=_RESHAPED)
     return {
         "schema_version": SCHEMA_VERSION,
         "model": run.model,
@@ -93,7 +95,15 @@ def to_document(run: Run) -> dict[str, Any]:
         "scopes": _scopes(run.decisions),
         "results": [*map(_result, run.results), *map(_skipped, run.skipped)],
         "columns": [_column(column) for column in run.columns],
-    } | _noun(run, without=_RESHAPED)
+        **written,
+        "cost": written["cost"] | price.told(run),
+    }
+
+
+def with_day(document: Mapping[str, Any], day: price.DayCost | None) -> dict[str, Any]:
+    """The document with what the 24 hours up to the check cost, which the run does not know."""
+    told = asdict(day) if day is not None else None
+    return {**document, "cost": {**document.get("cost", {}), "last_day": told}}
 
 
 def from_document(document: Mapping[str, Any]) -> Run:

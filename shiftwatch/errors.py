@@ -65,3 +65,13 @@ class StoreInUseError(StoreError):
 
 class WorkerError(ShiftwatchError):
     """The worker process died, ran out of memory or out of time."""
+
+
+class TimeLimitError(WorkerError):
+    """The worker took longer than ``limits.seconds`` and was ended.
+
+    ``cpu_seconds`` and ``wall_seconds`` are what it took by then.
+    """
+
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0

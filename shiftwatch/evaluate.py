@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shiftwatch.inflation import Inflation, widen
+from shiftwatch.meter import UNMETERED, Meter
 from shiftwatch.profile import profile
+from shiftwatch.progress import counted
 from shiftwatch.reference import (
     JOINT,
     Reference,
@@ -56,7 +58,9 @@ class Evaluation:
     columns: tuple[ColumnProfile, ...]
 
 
-def evaluate(reference: Reference, current: Current, plan: Plan, seed: Root) -> Evaluation:
+def evaluate(
+    reference: Reference, current: Current, plan: Plan, seed: Root, meter: Meter = UNMETERED
+) -> Evaluation:
     """Run the configured tests of both scopes.
 
     Parameters
@@ -69,14 +73,18 @@ def evaluate(reference: Reference, current: Current, plan: Plan, seed: Root) -> 
         The configured tests.
     seed
         Root; a test on a target draws from (batch, test with its parameters, scope, target).
+    meter
+        Told of each test, and of the profiles.
     """
-    raw = outcomes(reference, current, plan, seed)
+    steps = len(reference.facts)  # an entry a test and target, and one a column
+    raw = counted("testing", outcomes(reference, current, plan, seed, meter), steps)
     entries = [_told(_widened(reference, entry)) for entry in raw]
-    profiles = (
-        profile(column, reference.profile(column), _present(current, column.name))
-        for column in reference.schema
-        if column.role in ("input", "prediction")
-    )
+    with meter.stage("profile"):
+        profiles = [
+            profile(column, reference.profile(column), _present(current, column.name))
+            for column in reference.schema
+            if column.role in ("input", "prediction")
+        ]
     return Evaluation(
         results=tuple(entry for entry in entries if isinstance(entry, TwoSampleResult)),
         skipped=tuple(entry for entry in entries if isinstance(entry, Skipped)),
@@ -89,18 +97,22 @@ def _present(current: Current, name: str) -> Column | None:
 
 
 def outcomes(
-    reference: Reference, current: Current, plan: Plan, seed: Root
+    reference: Reference, current: Current, plan: Plan, seed: Root, meter: Meter = UNMETERED
 ) -> Iterator[TwoSampleResult | Skipped]:
     """Every test on every target, as if rows were independent; parameters of :func:`evaluate`."""
     yield from _unsuitable(reference.schema)
     for scope in TESTED_SCOPES:
         columns = testable(reference.schema, scope)
         for column_test in plan.column:
-            for column in (column for column in columns if suits(column_test, column)):
-                yield _column(reference, current, column_test, column, seed)
+            suited = [column for column in columns if suits(column_test, column)]
+            with meter.test(column_test.name):
+                found = [_column(reference, current, column_test, each, seed) for each in suited]
+            yield from found
         for joint_test in plan.joint:
             if together(reference.schema, scope):
-                yield _joint(reference, current, joint_test, scope, seed)
+                with meter.test(joint_test.name):
+                    joint = _joint(reference, current, joint_test, scope, seed)
+                yield joint
 
 
 def _widened(reference: Reference, entry: TwoSampleResult | Skipped) -> TwoSampleResult | Skipped:

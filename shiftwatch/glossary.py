@@ -1,4 +1,4 @@
-"""What the names mean: tests, verdicts, layers, metrics, findings, skip reasons, configuration keys.
+"""What the names mean: tests, verdicts, layers, metrics, findings, costs, configuration keys.
 
 In:    a name.
 Out:   its meaning, from the place in the code that defines it.
@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from shiftwatch import settings
+from shiftwatch.budget import STEPS
 from shiftwatch.metrics import FAMILIES
+from shiftwatch.price import ENERGY_SOURCES, STAGES
 from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES
 from shiftwatch.values import FINDING_CODES, SKIP_REASONS
 
@@ -31,6 +33,15 @@ TESTS = {
     "c2st": "classifier two-sample test: can the batch be told from the reference? The effect is "
     "2*AUC-1 of held-out scores, 0 when it cannot",
 }
+
+ENERGY = {
+    "energy": "joules of the checks: measured by the processor's own counters where they can be "
+    "read (source `rapl`), else estimated (source `estimate`). "
+    + "; ".join(f"{source}: {text}" for source, text in ENERGY_SOURCES.items()),
+    **ENERGY_SOURCES,
+}
+
+STAGE_MEANINGS = {name: f"stage of a check: {text}" for name, text in STAGES.items()}
 
 VERDICTS = {
     "shift": "on this batch evidence crossed the threshold that keeps the promise on false alarms: "
@@ -90,7 +101,8 @@ def _senses() -> dict[str, list[str]]:
     """Every name with all it stands for; a key is found by any end of its path."""
     senses: dict[str, list[str]] = {}
     metrics = {family.name: family.help for family in FAMILIES}
-    for texts in (TESTS, VERDICTS, LAYERS, FINDING_CODES, SKIP_REASONS, metrics):
+    own = (TESTS, VERDICTS, LAYERS, FINDING_CODES, SKIP_REASONS, STEPS, STAGE_MEANINGS, ENERGY)
+    for texts in (*own, metrics):
         for name, text in texts.items():
             senses.setdefault(name, []).append(text)
     for path, text in _config_keys().items():

@@ -17,7 +17,10 @@ from pathlib import Path
 
 from shiftwatch import __version__, acceptance, decide
 from shiftwatch.acceptance import Span
+from shiftwatch.attempt import GivenUpError, attempt
+from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
+from shiftwatch.progress import Listener
 from shiftwatch.provenance import provenance
 from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
@@ -26,7 +29,7 @@ from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, 
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
 from shiftwatch.tally import Tally
-from shiftwatch.values import Acceptance, Batch, FileFacts, Listed, Piece, Run, Verdict
+from shiftwatch.values import Acceptance, Batch, Cost, FileFacts, Listed, Piece, Run, Verdict
 from shiftwatch.worker import Worker
 
 _LOG = logging.getLogger(__name__)
@@ -62,6 +65,8 @@ class _Watched:
     """False when the last plan was worked off and no file has come since."""
     waiting: dict[str, float] = field(default_factory=dict)
     """Files that may still be in the writing, and when each was first seen."""
+    past: tuple[Spent, ...] = ()
+    """What the last checks took, the newest last: by it the next one is kept within the limit."""
 
 
 class Monitor:
@@ -85,8 +90,10 @@ class Monitor:
         store: Store,
         clock: Callable[[], float],
         fingerprints: Mapping[str, str],
+        listener: Listener | None = None,
     ) -> None:
         self._settings = settings
+        self._listener = listener
         self._store = store
         self._clock = clock
         self._stopping = False
@@ -142,8 +149,7 @@ class Monitor:
         watched = self._watched[model]
         listed = confined(watched.settings.batches, path)
         with self._hired() as worker:
-            request = Inspect((listed,), watched.settings.columns.time)
-            (facts,) = worker.call(request)
+            (facts,) = worker.call(Inspect((listed,), watched.settings.columns.time))
             piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
             batch = Batch(
                 batch_id((piece,)),
@@ -153,10 +159,8 @@ class Monitor:
                 facts.time_max,
                 facts.fault,
             )
-            answer: Checked = worker.call(
-                Check(watched.context, batch, None, self._clock(), alone=True)
-            )
-        return answer.run
+            request = Check(watched.context, batch, None, self._clock(), alone=True)
+            return attempt(worker.call, request, watched.past, _reference_rows(watched)).run
 
     def accept(self, model: str, span: Span, note: str) -> Acceptance:
         """Take the rows of judged batches as the reference from now on.
@@ -199,7 +203,7 @@ class Monitor:
     @contextmanager
     def _hired(self) -> Iterator[Worker]:
         """A worker that :meth:`stop` knows."""
-        with Worker(self._settings.limits) as worker:
+        with Worker(self._settings.limits, self._listener) as worker:
             self._workers.append(worker)
             try:
                 if self._stopping:
@@ -222,6 +226,7 @@ class Monitor:
             last_run=last,
             last_processed_at=next(processed, None),
             backlog=0,
+            day=self._store.day_cost(model.name, last.judged_at) if last is not None else None,
         )
         cache = str(Path(self._settings.store.path).with_suffix(".references"))
         context = Context(
@@ -233,7 +238,8 @@ class Monitor:
             self._settings.limits,
             self._store.acceptance(model.name),
         )
-        return _Watched(model, context, status, Tally())
+        past = self._store.spent(model.name, REMEMBERED)
+        return _Watched(model, context, status, Tally(), past=past)
 
     def _step_model(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
         """One model's share of a step; what goes wrong here stays with this model."""
@@ -341,35 +347,39 @@ class Monitor:
         stored = self._store.state(name)
         state = stored[0] if stored is not None else None
         now = round(self._clock(), 6)  # as the store keeps it
+        request = Check(watched.context, batch, state, now)
         try:
-            answer: Checked = worker.call(Check(watched.context, batch, state, now))
+            answer = attempt(worker.call, request, watched.past, _reference_rows(watched))
+        except GivenUpError as fault:
+            answer = self._failed(fault.request, fault, fault.cost)
         except WorkerError as fault:
             if self._stopping:
                 raise Stopped from fault
-            answer = self._failed(watched, batch, state, fault)
+            answer = self._failed(request, fault, Cost(0.0, 0.0, 0))
         position = {"rows_done": cursor.rows_done, "time_done": cursor.time_done}
         self._store.commit(answer.run, state=answer.state, cursor=json.dumps(position), now=now)
         watched.tally.add_run(answer.run)
+        watched.past = (*watched.past, Spent.of(answer.run))[-REMEMBERED:]
         self._show_run(watched, answer.run)
         accepted = watched.context.accepted
         if accepted is not None and any(f.code == "acceptance_ended" for f in answer.run.findings):
             self._said(watched, replace(accepted, kind="ended", note="", at=now))
         return answer.run
 
-    def _failed(
-        self, watched: _Watched, batch: Batch, state: str | None, fault: WorkerError
-    ) -> Checked:
+    def _failed(self, request: Check, fault: WorkerError, cost: Cost) -> Checked:
         """A failure of ours is a run of its own: no alarm changes, and nothing is green."""
-        before = decide.State.from_json(state)
-        policy = decide.Policy.of(self._settings.alarms, watched.settings.tolerance)
+        before = decide.State.from_json(request.state)
+        model = request.context.model
+        policy = decide.Policy.of(self._settings.alarms, model.tolerance)
         run = Run(
-            model=watched.settings.name,
-            batch=batch,
+            model=model.name,
+            batch=request.batch,
             verdict="error",
             judged_at=self._clock(),
             reasons=(str(fault),),
             decisions=decide.carried(before, policy),
-            provenance=provenance(watched.context, batch, state),
+            provenance=provenance(request),
+            cost=cost,
         )
         return Checked(run, before.to_json())
 
@@ -387,6 +397,7 @@ class Monitor:
             last_run=run,
             last_processed_at=processed,
             monitor_state=_STATES[run.verdict],
+            day=self._store.day_cost(run.model, run.judged_at),
         )
 
     def _show(
@@ -408,6 +419,11 @@ class Monitor:
             ready=ready,
             ready_reason="",
         )
+
+
+def _reference_rows(watched: _Watched) -> int | None:
+    reference = watched.status.reference
+    return reference.rows if reference is not None else None
 
 
 def _state_of(run: Run | None) -> MonitorState:

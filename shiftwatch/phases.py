@@ -127,6 +127,8 @@ def _seen(reference: Reference, arc: Arc) -> int:
 
 def _of(watched: Watch, arc: Arc) -> Reference:
     """The reference of an arc, from the cache or prepared now."""
+    if not watched.context.cache:
+        return _prepared(watched, arc)
     root = Path(watched.context.cache) / watched.context.model.name
     folder = root / f"{watched.fingerprint}-{arc.name}"
     stored = cache.read(folder)

@@ -17,6 +17,8 @@ from shiftwatch.sample import Column
 from shiftwatch.twosample.protocol import Prepared
 from shiftwatch.values import PROFILE_QUANTILES, ColumnProfile, SchemaColumn
 
+Floats = NDArray[np.float64]
+
 _BINS = 24
 _TOP_CATEGORIES = 12
 
@@ -25,9 +27,9 @@ def prepare(reference: Column) -> Prepared:
     """Edges, counts and quantiles of the reference column, or its most frequent categories."""
     facts: dict[str, Any] = {"rows": reference.rows, "nulls": reference.nulls}
     if reference.kind == "numeric":
-        edges = _edges(reference.present)
-        arrays = {"edges": edges, "counts": _counts(edges, reference.present)}
-        return Prepared(arrays, facts | {"quantiles": _quantiles(reference.present)})
+        edges = _edges(reference.ascending)
+        arrays = {"edges": edges, "counts": reference.binned(edges)}
+        return Prepared(arrays, facts | {"quantiles": _quantiles(reference.ascending)})
     if reference.kind == "categorical":
         counts = np.bincount(reference.present, minlength=len(reference.categories))
         order = np.argsort(-counts, kind="stable")
@@ -65,8 +67,8 @@ def _numeric(prepared: Prepared, current: Column | None) -> dict[str, Any]:
         "quantiles_reference": tuple(prepared.facts["quantiles"]),
     }
     if current is not None:
-        details["counts_current"] = tuple(_counts(edges, current.present).tolist())
-        details["quantiles_current"] = tuple(_quantiles(current.present))
+        details["counts_current"] = tuple(current.binned(edges).tolist())
+        details["quantiles_current"] = tuple(_quantiles(current.ascending))
     return details
 
 
@@ -87,9 +89,10 @@ def _categorical(prepared: Prepared, current: Column | None) -> dict[str, Any]:
     }
 
 
-def _edges(values: NDArray[Any]) -> NDArray[np.float64]:
+def _edges(ascending: Floats) -> Floats:
     """Equal widths between the 0.5 and 99.5 % quantiles: wild values fall in the open end bins."""
-    finite = values[np.isfinite(values)]
+    first, last = ascending.searchsorted(-np.inf, "right"), ascending.searchsorted(np.inf, "left")
+    finite = ascending[first:last]
     if finite.size == 0:
         return np.array([0.0])
     low, high = np.quantile(finite / 2, [0.005, 0.995])  # halves: differences may overflow
@@ -98,11 +101,10 @@ def _edges(values: NDArray[Any]) -> NDArray[np.float64]:
     return 2 * np.linspace(low, high, _BINS + 1)
 
 
-def _counts(edges: NDArray[np.float64], values: NDArray[Any]) -> NDArray[np.int64]:
-    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
-
-
-def _quantiles(values: NDArray[Any]) -> list[float]:
-    if values.size == 0:
+def _quantiles(ascending: Floats) -> list[float]:
+    """Order statistics, so that each is a value that occurs."""
+    if ascending.size == 0:
         return []
-    return [float(q) for q in np.quantile(values, PROFILE_QUANTILES, method="lower")]
+    places = np.floor(np.asarray(PROFILE_QUANTILES) * (ascending.size - 1))
+    quantiles: list[float] = ascending[places.astype(np.int64)].tolist()
+    return quantiles

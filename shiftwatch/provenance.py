@@ -1,6 +1,6 @@
 """Where a verdict comes from: enough to compute it again from its report alone.
 
-In:    the context of a check, its batch, the decision state before it.
+In:    what was asked of the worker: context, batch, decision state, effort.
 Out:   the part of the provenance that needs no file to be read, as JSON.
 Never: reads a file; names a secret (settings of a model hold none).
 """
@@ -14,22 +14,18 @@ from dataclasses import asdict
 from typing import Any
 
 from shiftwatch import __version__
-from shiftwatch.requests import Context
+from shiftwatch.requests import Check
 from shiftwatch.values import Batch
 
 
-def provenance(context: Context, batch: Batch, state: str | None) -> dict[str, Any]:
+def provenance(request: Check) -> dict[str, Any]:
     """What was asked of a check.
 
     Parameters
     ----------
-    context
-        As it was used: with an accepted reference, ``settings.reference`` is its path, and
-        ``acceptance`` says by which word of an operator it came to be used.
-    batch
-        The batch.
-    state
-        Text of the decision state before it, as stored; None for a model without a past.
+    request
+        With its context as it was used: with an accepted reference, ``settings.reference`` is its
+        path, and ``acceptance`` says by which word of an operator it came to be used.
 
     Returns
     -------
@@ -37,16 +33,18 @@ def provenance(context: Context, batch: Batch, state: str | None) -> dict[str, A
         ``state_sha256`` is null where there is no state. Whoever ran the tests adds the SHA-256 of
         the model and of the reference, and the versions of the libraries.
     """
+    context = request.context
     return {
         "shiftwatch": __version__,
         "python": platform.python_version(),
         "config_sha256": context.config_sha256,
-        "batch_sha256": batch_sha256(batch),
-        "state_sha256": state_sha256(state),
+        "batch_sha256": batch_sha256(request.batch),
+        "state_sha256": state_sha256(request.state),
         "seed": context.seed,
         "settings": _plain(context.model),
         "alarms": _plain(context.alarms),
         "limits": _plain(context.limits),
+        "effort": _plain(request.effort),
         "acceptance": _plain(context.accepted) if context.accepted is not None else None,
     }
 

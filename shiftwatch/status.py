@@ -7,10 +7,12 @@ Never: is changed in place; is computed in a request.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from shiftwatch.price import DayCost
 from shiftwatch.values import Run
 
 MonitorState = Literal["ok", "insufficient_data", "invalid_data", "stale", "error"]
@@ -18,6 +20,33 @@ MonitorState = Literal["ok", "insufficient_data", "invalid_data", "stale", "erro
 
 BATCH_OUTCOMES = ("tested", "too_small", "schema_error", "read_error", "duplicate", "late", "error")
 """What became of a file or batch; label `outcome` of `shiftwatch_batches_total`."""
+
+
+TEST_SECONDS_BOUNDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""Upper bounds of the buckets of `shiftwatch_test_duration_seconds`, besides infinity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often a value was at most each bound; the last count is that of all."""
+
+    buckets: tuple[int, ...] = (0,) * (len(TEST_SECONDS_BOUNDS) + 1)
+    """Cumulative, one for each of :data:`TEST_SECONDS_BOUNDS` and one for infinity."""
+    total: float = 0.0
+
+    def with_value(self, value: float) -> Histogram:
+        """One more value.
+
+        Examples
+        --------
+        >>> Histogram().with_value(0.02).buckets
+        (0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)
+        """
+        bounds = (*TEST_SECONDS_BOUNDS, math.inf)
+        counted = zip(self.buckets, bounds, strict=True)
+        return Histogram(
+            tuple(count + (value <= bound) for count, bound in counted), self.total + value
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +63,12 @@ class Counts:
     """Rows tested, by side: reference or current."""
     cpu_seconds: float = 0.0
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    test_seconds: Mapping[str, Histogram] = field(default_factory=dict)
+    """CPU seconds of a test in a check, by test."""
+    energy_joules: Mapping[str, float] = field(default_factory=dict)
+    """By source."""
+    degraded: Mapping[str, int] = field(default_factory=dict)
+    """Checks that were made smaller to end within the limit, by step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +110,8 @@ class ModelStatus:
     reference: ReferenceInfo | None = None
     model: ModelInfo | None = None
     fault: str | None = None
+    day: DayCost | None = None
+    """What the checks of the 24 hours up to the last one took; None before the first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,7 @@ class Layout:
                 nulls[place] = column.nulls, column.rows - column.nulls
         for place, name in enumerate(self.numeric):
             if name in held:
-                found = np.searchsorted(self.edges[place], held[name].present, side="right")
-                numeric[place] = np.bincount(found, minlength=numeric.shape[1])
+                numeric[place] = held[name].binned(self.edges[place])
         for place, name in enumerate(self.categorical):
             if name in held:
                 cells[place] = _cells(held[name], self.categories[place])
@@ -180,7 +179,7 @@ def restore(prepared: Prepared) -> tuple[Layout, Summary]:
 
 
 def _edges(column: Column, bins: int) -> Floats:
-    values = np.sort(np.asarray(column.present, dtype=np.float64))
+    values = column.ascending
     if values.size == 0:
         return values
     distinct = values[np.append(True, values[1:] != values[:-1])]

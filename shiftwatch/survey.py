@@ -1,7 +1,7 @@
 """What a reference can promise and show, before any batch is judged: the facts behind `check`.
 
 In:    a model with its prepared reference; the newest file of its batches.
-Out:   Surveyed; how many rows of a batch are of use.
+Out:   Surveyed.
 Never: judges a batch.
 """
 
@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from shiftwatch import decide, power
+from shiftwatch.budget import LEAST_USEFUL, MOST_PER_REFERENCE, useful_rows
 from shiftwatch.dependence import doubts
 from shiftwatch.errors import DataError
 from shiftwatch.phases import Fitted, fitted, span_of
@@ -23,30 +24,14 @@ from shiftwatch.source.plan import batch_id
 from shiftwatch.values import TESTED_SCOPES, Batch, FileFacts, Piece, Scope
 from shiftwatch.watch import Watch
 
-_MOST_PER_REFERENCE = 4
-_LEAST_USEFUL = 1000
 _USUAL_SHARE = 20
 
 
-def useful_rows(reference_rows: int) -> int:
-    """Rows of a batch beyond which more of them do not help: 4 times the reference's, or 1000.
-
-    With 4 m rows against m the difference of two means has 5/4 of the variance that endless rows
-    would leave, and what more would add is mostly the luck of the reference.
-
-    Examples
-    --------
-    >>> useful_rows(100), useful_rows(5000)
-    (1000, 20000)
-    """
-    return max(_LEAST_USEFUL, _MOST_PER_REFERENCE * reference_rows)
-
-
 def max_share(reference_rows: int) -> str:
-    """What :func:`useful_rows` is, in words."""
-    if useful_rows(reference_rows) == _LEAST_USEFUL:
-        return f"{_LEAST_USEFUL} rows against {reference_rows} of the reference"
-    return f"{_MOST_PER_REFERENCE} times the reference's"
+    """What :func:`budget.useful_rows` is, in words."""
+    if useful_rows(reference_rows) == LEAST_USEFUL:
+        return f"{LEAST_USEFUL} rows against {reference_rows} of the reference"
+    return f"{MOST_PER_REFERENCE} times the reference's"
 
 
 def survey(watched: Watch, request: Survey) -> Surveyed:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from shiftwatch.status import Counts
-from shiftwatch.values import Run, Verdict
+from shiftwatch.status import Counts, Histogram
+from shiftwatch.values import Cost, Run, Verdict
 
 _OUTCOMES: dict[Verdict, str] = {
     "shift": "tested",
@@ -31,6 +31,9 @@ class Tally:
         self._rows: Counter[str] = Counter()
         self._stages: Counter[str] = Counter()
         self._cpu_seconds = 0.0
+        self._test_seconds: dict[str, Histogram] = {}
+        self._energy: Counter[str] = Counter()
+        self._degraded: Counter[str] = Counter()
 
     def add_file(self, outcome: str) -> None:
         """A file that made no batch: duplicate or late."""
@@ -48,9 +51,19 @@ class Tally:
         if run.results:
             self._rows["current"] += max(result.rows_current for result in run.results)
             self._rows["reference"] += max(result.rows_reference for result in run.results)
-        for stage, seconds in run.cost.stages.items():
+        self._add_cost(run.cost)
+        if any(finding.code == "degraded" for finding in run.findings):
+            self._degraded[run.provenance["effort"]["step"]] += 1
+
+    def _add_cost(self, cost: Cost) -> None:
+        self._cpu_seconds += cost.cpu_seconds
+        for stage, seconds in cost.stages.items():
             self._stages[stage] += seconds  # type: ignore[assignment] # a Counter adds floats too
-        self._cpu_seconds += run.cost.cpu_seconds
+        for test, seconds in cost.tests.items():
+            before = self._test_seconds.get(test, Histogram())
+            self._test_seconds[test] = before.with_value(seconds)
+        if cost.energy_joules is not None and cost.energy_source is not None:
+            self._energy[cost.energy_source] += cost.energy_joules  # type: ignore[assignment] # likewise
 
     def counts(self) -> Counts:
         """Everything so far."""
@@ -61,6 +74,9 @@ class Tally:
             rows=dict(self._rows),
             cpu_seconds=self._cpu_seconds,
             stage_seconds=dict(self._stages),
+            test_seconds=dict(self._test_seconds),
+            energy_joules=dict(self._energy),
+            degraded=dict(self._degraded),
         )
 
 

@@ -165,6 +165,8 @@ SKIP_REASONS: Mapping[str, str] = {
     "unsupported_type": "nested and binary columns are not tested; exclude them in `features`",
     "no_predictions": "the model could not be run on this batch; see the finding",
     "all_categories_known": "no category in the batch is absent from the reference",
+    "time_limit": "left out so that the check ends within `limits.seconds`; raise it, or give the "
+    "worker more CPU",
     "test_failed": "the test stopped with an error of our own; please report it",
 }
 """Every reason a test may give for not running, with what it means."""
@@ -199,6 +201,10 @@ FINDING_CODES: Mapping[str, str] = {
     "model_failed": "the model refused the batch",
     "output_skipped": "an output of the model is not one value per row, and is not watched",
     "rows_without_time": "rows with a null event time belong to no time window and are not tested",
+    "degraded": "the check was made smaller, in the order that `limits.seconds` declares, to end "
+    "within it: fewer rows, then fewer permutations, then no joint tests. What it says holds, but "
+    "it sees only larger shifts; raise `limits.seconds`, lower `window.max_rows`, or give the worker "
+    "more CPU",
     "promise_not_kept": "the promise on false alarms cannot be shown to hold for this check, for "
     "the reason given; its results stand as they are",
     "new_basis": "the reference or the model was replaced, so the alarms start anew",
@@ -331,8 +337,13 @@ class Cost:
     peak_memory_bytes: int
     energy_joules: float | None = None
     energy_source: str | None = None
+    """A key of ``price.ENERGY_SOURCES``."""
     stages: Mapping[str, float] = field(default_factory=dict)
-    """CPU seconds by stage: read, predict, test, decide."""
+    """CPU seconds by stage, see ``price.STAGES``; they add up to the whole."""
+    tests: Mapping[str, float] = field(default_factory=dict)
+    """CPU seconds by test, over all of its columns and scopes; a part of the stage ``test``."""
+    rows: int = 0
+    """Rows that were tested and that the model was run on; 0 where none were, or it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
 """A model and its prepared reference, ready for batches.
 
 In:    a context: settings, seed, cache folder.
-Out:   Watch; the reference is prepared once and mapped from the cache ever after.
+Out:   Watch; the reference is prepared once and mapped from the cache ever after, if there is one.
 Never: sees a batch.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 from shiftwatch import __version__, cache, derive, roles
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
-from shiftwatch.model import OnnxModel, Prediction
 from shiftwatch.reference import FORMAT, Reference, generator, prepare, root
 from shiftwatch.requests import Context, Digest, Digests, PreparedInfo
 from shiftwatch.sample import Sample
@@ -30,6 +30,9 @@ from shiftwatch.source.facts import file_sha256
 from shiftwatch.status import ReferenceInfo
 from shiftwatch.twosample.registry import Plan, build
 from shiftwatch.values import SchemaColumn
+
+if TYPE_CHECKING:
+    from shiftwatch.model import OnnxModel, Prediction
 
 LIBRARIES = ("numpy", "scipy", "pyarrow", "onnxruntime")
 
@@ -102,7 +105,7 @@ def load(context: Context) -> Watch:
     """
     configured, context = context, _in_force(context)
     settings = context.model
-    model = OnnxModel.load(settings.model) if settings.model is not None else None
+    model = _model(settings.model) if settings.model is not None else None
     reference_sha256 = parquet.reference_sha256(settings.reference)
     _refuse_altered(context, reference_sha256)
     fingerprint = cache.fingerprint(
@@ -114,19 +117,32 @@ def load(context: Context) -> Watch:
         }
     )
     plan = build(settings.tests)
-    folder = Path(context.cache) / settings.name / fingerprint
+    draws = root(context.seed, reference_sha256)
+    reference = _kept(context, fingerprint, lambda: _prepared(context, model, plan, draws))
+    ended = context.accepted is not configured.accepted
+    return Watch(context, model, reference, reference_sha256, plan, fingerprint, ended)
+
+
+def _model(path: str) -> OnnxModel:
+    """The model; only who has one waits for onnxruntime's import, and holds its 20 MB."""
+    from shiftwatch.model import OnnxModel  # noqa: PLC0415
+
+    return OnnxModel.load(path)
+
+
+def _kept(context: Context, fingerprint: str, prepared: Callable[[], Reference]) -> Reference:
+    """The prepared reference: from the cache, or made now; as made where there is no cache."""
+    if not context.cache:
+        return prepared()
+    folder = Path(context.cache) / context.model.name / fingerprint
     stored = cache.read(folder)
     if stored is None:
-        draws = root(context.seed, reference_sha256)
-        arrays, facts = _prepared(context, model, plan, draws).to_plain()
-        cache.write(folder, arrays, facts)
+        cache.write(folder, *prepared().to_plain())
         cache.evict(folder.parent, keep=(fingerprint,))
         stored = cache.read(folder)
     if stored is None:
         raise DataError("the prepared reference cannot be read back", where=str(folder))
-    ended = context.accepted is not configured.accepted
-    reference = Reference.from_plain(*stored)
-    return Watch(context, model, reference, reference_sha256, plan, fingerprint, ended)
+    return Reference.from_plain(*stored)
 
 
 def _in_force(context: Context) -> Context:
@@ -302,7 +318,7 @@ def _reference_sha256(path: str) -> str | None:
 
 def _model_sha256(path: str) -> str | None:
     try:
-        return OnnxModel.load(path).sha256
+        return _model(path).sha256
     except ModelError:
         return None
 

@@ -15,11 +15,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shiftwatch.errors import WorkerError
+from shiftwatch.errors import TimeLimitError, WorkerError
+from shiftwatch.progress import Listener, Progress
 from shiftwatch.requests import Keep, Prepare, Request, Survey
 from shiftwatch.settings import LimitSettings
 
@@ -48,10 +51,13 @@ class Worker:
     ----------
     limits
         Memory and seconds of one call.
+    listener
+        Told how far a call is, several times a second; None: the child says nothing of it.
     """
 
-    def __init__(self, limits: LimitSettings) -> None:
+    def __init__(self, limits: LimitSettings, listener: Listener | None = None) -> None:
         self._limits = limits
+        self._listener = listener
         self._killed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -66,28 +72,59 @@ class Worker:
 
         Raises
         ------
+        TimeLimitError
+            If the child takes longer than ``limits.seconds``. It is ended then, and the next call
+            starts a new one.
         WorkerError
-            If the child dies, runs out of memory or takes longer than ``limits.seconds``. It is
-            ended then, and the next call starts a new one.
+            If the child dies or runs out of memory; likewise.
         ShiftwatchError
             What the child itself raised.
         """
         try:
             connection = self._started()
+            before = self._cpu_seconds()
             connection.send(request)
             seconds = self._patience(request)
-            if not connection.poll(seconds):
-                self._end()
-                raise WorkerError(
-                    f"no answer within {seconds:g} s, the worker was ended",
-                    hint="raise limits.seconds, or lower window.max_rows",
-                )
-            ok, value = connection.recv()
+            reply = self._reply(connection, seconds)
+            if reply is None:
+                raise self._out_of_time(seconds, before)
+            ok, value = reply
         except (EOFError, OSError) as fault:
             raise self._death() from fault
         if ok:
             return value
         raise value
+
+    def _reply(self, connection: Connection, seconds: float) -> tuple[bool, Any] | None:
+        """The answer, None if it is late; words on progress before it go to the listener."""
+        deadline = time.monotonic() + seconds
+        while connection.poll(max(0.0, deadline - time.monotonic())):
+            told = connection.recv()
+            if not isinstance(told, Progress):
+                ok, value = told
+                return ok, value
+            if self._listener is not None:
+                self._listener(told)
+        return None
+
+    def _out_of_time(self, seconds: float, before: float) -> TimeLimitError:
+        """End the child, and say what it took since it was asked."""
+        fault = TimeLimitError(
+            f"no answer within {seconds:g} s, the worker was ended",
+            hint="raise limits.seconds, or lower window.max_rows",
+        )
+        fault.cpu_seconds, fault.wall_seconds = self._cpu_seconds() - before, seconds
+        self._end()
+        return fault
+
+    def _cpu_seconds(self) -> float:
+        """CPU time of the child so far; 0 where the system does not tell."""
+        try:
+            told = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace")
+            user, system = told.rpartition(")")[2].split()[11:13]
+        except (OSError, ValueError):
+            return 0.0
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def _patience(self, request: Request) -> float:
         """Seconds to wait: the limit is for a batch; a reference is larger, and prepared once."""
@@ -126,6 +163,7 @@ class Worker:
             ours, theirs = socket.socketpair()
             command = [sys.executable, "-m", "shiftwatch.child", str(theirs.fileno())]
             command.append(str(self._limits.memory_mb))
+            command += ["looked-at"] if self._listener is not None else []
             with theirs:
                 self._process = subprocess.Popen(
                     command,

@@ -20,6 +20,7 @@ from shiftwatch import __version__
 from shiftwatch.check import answer
 from shiftwatch.demo import MODEL_PATH
 from shiftwatch.demo.generator import FEATURES, START, draw, table
+from shiftwatch.price import ENERGY_SOURCES, STAGES
 from shiftwatch.requests import Context, Prepare, PreparedInfo
 from shiftwatch.settings import ColumnSettings, WindowSettings
 from shiftwatch.twosample.registry import COLUMN_TESTS, JOINT_TESTS
@@ -367,6 +368,7 @@ def test_the_provenance_says_which_bytes_and_versions_it_was(
         "settings": json.loads(json.dumps(asdict(context.model))),
         "alarms": asdict(context.alarms),
         "limits": asdict(context.limits),
+        "effort": {"step": "whole", "max_rows": None, "given_up": []},
         "acceptance": None,
     }
     assert run.batch.pieces[0].sha256 == digest(tmp_path / "batch.parquet")
@@ -376,11 +378,17 @@ def test_the_cost_has_every_stage_and_they_fit_into_the_whole(
     context: Context, tmp_path: Path
 ) -> None:
     cost = _run(context, tmp_path, _rows()).cost
-    assert list(cost.stages) == ["read", "predict", "test", "decide"]
+    assert set(cost.stages) == set(STAGES) - {"start", "given_up"}  # not a worker of its own
     assert min(cost.stages.values()) >= 0
     assert sum(cost.stages.values()) <= cost.cpu_seconds
+    assert set(cost.tests) == {*COLUMN_TESTS, *JOINT_TESTS}
+    assert min(cost.tests.values()) > 0
+    assert sum(cost.tests.values()) <= cost.stages["test"]
+    assert cost.rows == ROWS
     assert cost.peak_memory_bytes > 10_000_000
-    assert (cost.energy_joules, cost.energy_source) == (None, None)
+    assert cost.energy_joules is not None
+    assert cost.energy_joules > 0
+    assert cost.energy_source in ENERGY_SOURCES
 
 
 def test_the_same_request_gives_the_same_run_but_for_its_cost(

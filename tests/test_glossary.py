@@ -8,9 +8,11 @@ from typing import get_type_hints
 import pytest
 
 from shiftwatch import settings
+from shiftwatch.budget import STEPS
 from shiftwatch.config.wording import kinds_at
 from shiftwatch.glossary import meaning, names, similar
 from shiftwatch.metrics import FAMILIES
+from shiftwatch.price import ENERGY_SOURCES, STAGES
 from shiftwatch.twosample.registry import COLUMN_TESTS, JOINT_TESTS
 from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS
 
@@ -18,6 +20,7 @@ from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS
 @pytest.mark.parametrize(
     "name",
     sorted({*COLUMN_TESTS, *JOINT_TESTS, *VERDICTS, *FINDING_CODES, *SKIP_REASONS})
+    + [*STAGES, *ENERGY_SOURCES, *STEPS, "energy"]
     + [family.name for family in FAMILIES],
 )
 def test_what_reports_and_metrics_name_has_a_meaning(name: str) -> None:

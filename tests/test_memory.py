@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -434,6 +437,21 @@ def test_the_text_does_not_grow_with_the_number_of_batches() -> None:
         if number in (99, 399):
             sizes.append(len(codec.encode(stream.memory, stream.basis)))
     assert sizes[1] < 1.5 * sizes[0]
+
+
+def test_a_memory_written_before_bytes_were_sorted_is_still_read() -> None:
+    rng = np.random.default_rng(23)
+    stream = Stream(rests_on(law()(rng, 500)))
+    stream.take(law()(rng, 100))
+    text = codec.encode(stream.memory, stream.basis)
+    head, _, body = text.partition("\n")
+    sorted_by_place = np.frombuffer(zlib.decompress(base64.b64decode(body)), np.uint8)
+    plain = sorted_by_place.reshape(4, -1).T.tobytes()
+    before = json.dumps(json.loads(head) | {"version": 1}, sort_keys=True)
+    old = before + "\n" + base64.b64encode(zlib.compress(plain, 6)).decode("ascii")
+    read = codec.decode(old, stream.basis, "cusum")
+    assert read is not None
+    assert codec.encode(read, stream.basis) == text
 
 
 def test_a_memory_of_other_columns_is_not_taken_for_ours() -> None:

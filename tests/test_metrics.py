@@ -14,19 +14,34 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from shiftwatch.metrics import FAMILIES, by_test, render, table
+from shiftwatch.price import DayCost
 from shiftwatch.status import (
     BATCH_OUTCOMES,
     Counts,
+    Histogram,
     ModelInfo,
     ModelStatus,
     ReferenceInfo,
     Snapshot,
 )
-from shiftwatch.values import Batch, Decision, Evidence, Piece, Run, Scope, TwoSampleResult
+from shiftwatch.values import (
+    Batch,
+    Cost,
+    Decision,
+    Evidence,
+    Piece,
+    Run,
+    Scope,
+    TwoSampleResult,
+    Verdict,
+)
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+COST = Cost(0.5, 0.6, 200_000_000, 1.92, "estimate", {"predict": 0.1, "test": 0.3}, rows=250)
 
 
 def result(
@@ -47,11 +62,16 @@ def run_of(*results: TwoSampleResult, alarm: bool = False, end: float | None = N
         "input", alarm, alarm, cleared=False, evidence=Evidence(check=1.5), p_value=0.01, level=0.05
     )
     batch = Batch("0123456789abcdef", (Piece("b.parquet", 1, "ff", 0, 500),), 500, None, end)
-    return Run("churn", batch, "shift" if alarm else "no_shift", 1000.0, (), (decision,), results)
+    verdict: Verdict = "shift" if alarm else "no_shift"
+    return Run("churn", batch, verdict, 1000.0, (), (decision,), results, cost=COST)
 
 
 def snapshot_of(
-    run: Run | None = None, *, cap: int = 100, counts: Counts | None = None
+    run: Run | None = None,
+    *,
+    cap: int = 100,
+    counts: Counts | None = None,
+    day: DayCost | None = None,
 ) -> Snapshot:
     status = ModelStatus(
         name="churn",
@@ -61,6 +81,7 @@ def snapshot_of(
         last_processed_at=1000.5 if run else None,
         backlog=2,
         counts=counts or Counts(),
+        day=day,
     )
     return Snapshot((status,), "0.1.0+gdeadbee", "3.11.7", cap)
 
@@ -94,7 +115,11 @@ FULL = dataclasses.replace(
             rows={"reference": 1000, "current": 500},
             cpu_seconds=1.25,
             stage_seconds={"read": 0.5},
+            test_seconds={"ks": Histogram().with_value(0.02).with_value(50.0)},
+            energy_joules={"estimate": 4.8},
+            degraded={"subsample": 2},
         ),
+        day=DayCost(10, 20_000, 5.0, 19.2),
     ),
     reload_at=10.0,
     checkpoint_at=20.0,
@@ -117,7 +142,7 @@ def test_both_formats_carry_the_same_samples_of_ours() -> None:
     snapshot = with_infos(FULL)
     text, openmetrics = ours(scrape(snapshot)), ours(scrape(snapshot, OPENMETRICS))
     assert text == openmetrics
-    assert names_in(text) == {family.name for family in FAMILIES}
+    assert names_in(text) == {name for family in FAMILIES for name in family.samples}
 
 
 def test_the_format_is_chosen_by_the_accept_header() -> None:
@@ -208,6 +233,10 @@ def test_what_is_not_known_is_absent_rather_than_zero() -> None:
         "shiftwatch_test_p_value",
         "shiftwatch_reference_info",
         "shiftwatch_reference_rows",
+        "shiftwatch_check_cpu_seconds",
+        "shiftwatch_check_energy_joules",
+        "shiftwatch_day_cpu_seconds",
+        "shiftwatch_watching_cost_ratio",
     }
     assert not absent & names_in(scrape(snapshot_of()))
     present = scrape(with_infos(FULL))
@@ -376,6 +405,42 @@ def test_stage_seconds_add_up_over_models() -> None:
     samples = scrape(dataclasses.replace(FULL, models=(one, two)))
     assert at(samples, "shiftwatch_stage_seconds_total", stage="read") == 1.0
     assert at(samples, "shiftwatch_cpu_seconds_total", model="fraud") == 1.25
+
+
+def test_what_watching_costs_is_shown_by_check_by_day_and_beside_the_model() -> None:
+    samples = scrape(FULL)
+    assert at(samples, "shiftwatch_check_cpu_seconds", model="churn") == 0.5
+    assert at(samples, "shiftwatch_check_peak_memory_bytes", model="churn") == 200_000_000
+    joules = at(samples, "shiftwatch_check_energy_joules", model="churn", source="estimate")
+    assert joules == 1.92
+    assert at(samples, "shiftwatch_day_cpu_seconds", model="churn") == 5.0
+    assert at(samples, "shiftwatch_day_energy_joules", model="churn") == 19.2
+    assert at(samples, "shiftwatch_million_rows_cpu_seconds", model="churn") == 250.0
+    assert at(samples, "shiftwatch_million_rows_energy_joules", model="churn") == 960.0
+    # 0.4 s besides the model, which takes 0.1 s for 250 of 500 rows
+    assert at(samples, "shiftwatch_watching_cost_ratio", model="churn") == pytest.approx(2.0)
+    assert at(samples, "shiftwatch_energy_joules_total", source="estimate") == 4.8
+    assert at(samples, "shiftwatch_energy_joules_total", source="rapl") == 0
+    assert at(samples, "shiftwatch_degraded_total", model="churn", step="subsample") == 2
+    assert at(samples, "shiftwatch_degraded_total", model="churn", step="joint_tests") == 0
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_the_seconds_of_a_test_are_a_histogram_over_all_models(accept: str) -> None:
+    two = dataclasses.replace(FULL.models[0], name="fraud")
+    samples = scrape(dataclasses.replace(FULL, models=(*FULL.models, two)), accept)
+    name = "shiftwatch_test_duration_seconds"
+    found = {
+        dict(labels)["le"]: count for (n, labels), count in samples.items() if n == f"{name}_bucket"
+    }
+    assert [found[bound] for bound in ("0.01", "0.03", "30.0", "+Inf")] == [0, 2, 2, 4]
+    assert at(samples, f"{name}_count", test="ks") == 4
+    assert at(samples, f"{name}_sum", test="ks") == pytest.approx(100.04)
+
+
+def test_without_a_model_there_is_nothing_to_compare_watching_with() -> None:
+    run = dataclasses.replace(run_of(), cost=dataclasses.replace(COST, stages={"test": 0.3}))
+    assert "shiftwatch_watching_cost_ratio" not in names_in(scrape(snapshot_of(run)))
 
 
 def test_rendering_leaves_the_snapshot_alone_and_repeats_itself() -> None:

@@ -17,7 +17,7 @@ def _gaussian(rows: int, width: int, seed: int, shift: float = 0.0) -> permutati
 def test_observed_difference_is_the_difference_of_means() -> None:
     reference, current = _gaussian(60, 3, 1), _gaussian(30, 3, 2, shift=1.0)
     made = permutation.blocks(reference, current)
-    table = permutation.labels(made, 9, np.random.default_rng(0))
+    table = permutation.labels(len(made.sums), made.current, 9, np.random.default_rng(0))
     observed = permutation.differences(made, table)[0]
     expected = current.mean(axis=0, dtype=float) - reference.mean(axis=0, dtype=float)
     assert made.size == 1
@@ -26,7 +26,7 @@ def test_observed_difference_is_the_difference_of_means() -> None:
 
 def test_every_permutation_keeps_the_number_of_current_blocks() -> None:
     made = permutation.blocks(_gaussian(5000, 2, 1), _gaussian(1000, 2, 2))
-    table = permutation.labels(made, 99, np.random.default_rng(0))
+    table = permutation.labels(len(made.sums), made.current, 99, np.random.default_rng(0))
     assert made.sums.shape[0] <= permutation.MAX_BLOCKS
     assert set(table.sum(axis=1)) == {made.current}
     assert table[0, : made.current].all()

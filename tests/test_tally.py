@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shiftwatch.status import BATCH_OUTCOMES
+from shiftwatch.status import BATCH_OUTCOMES, TEST_SECONDS_BOUNDS
 from shiftwatch.tally import Tally
 from shiftwatch.values import VERDICTS, Cost, Finding, Run, Skipped, TwoSampleResult
 from tests import sample_runs
@@ -97,9 +97,26 @@ def test_files_without_a_batch_are_counted_and_counts_are_copies() -> None:
 
 def test_cost_adds_up() -> None:
     tally = Tally()
-    cost = Cost(1.5, 2.0, 10, stages={"read": 0.5, "test": 1.0})
+    tests = {"ks": 0.004, "mmd": 0.5}
+    cost = Cost(1.5, 2.0, 10, 5.0, "estimate", {"read": 0.5, "test": 1.0}, tests)
     for _ in range(3):
         tally.add_run(Run("m", sample_runs.batch(), "no_shift", 0.0, cost=cost))
     counts = tally.counts()
     assert counts.cpu_seconds == 4.5
     assert counts.stage_seconds == {"read": 1.5, "test": 3.0}
+    assert counts.energy_joules == {"estimate": 15.0}
+    ks, mmd = counts.test_seconds["ks"], counts.test_seconds["mmd"]
+    assert ks.buckets[-1] == 3
+    assert ks.total == pytest.approx(0.012)
+    at_most = dict(zip(TEST_SECONDS_BOUNDS, mmd.buckets, strict=False))
+    assert (at_most[0.3], at_most[1.0]) == (0, 3)
+
+
+def test_a_check_that_was_made_smaller_is_counted_by_its_step() -> None:
+    tally = Tally()
+    finding = Finding("degraded", "", "fewer rows", "note")
+    told = {"effort": {"step": "subsample", "max_rows": 1000, "given_up": []}}
+    run = Run("m", sample_runs.batch(), "no_shift", 0.0, provenance=told)
+    tally.add_run(run)
+    tally.add_run(replace(run, findings=(finding,)))
+    assert tally.counts().degraded == {"subsample": 1}

@@ -393,7 +393,9 @@ def test_the_provenance_gives_the_context_back(settings: ModelSettings, judged_r
 
     alarms = AlarmSettings(FalseAlarmSettings(77))
     context = Context(settings, alarms, 5, "cache", "c0" * 32, LimitSettings(500, 3.5))
-    told = provenance(context, judged_run.batch, "state") | {"reference_sha256": "5e" * 32}
+    told = provenance(Check(context, judged_run.batch, "state", 0.0)) | {
+        "reference_sha256": "5e" * 32
+    }
     document = json.loads(json.dumps(to_document(replace(judged_run, provenance=told))))
     assert context_of(from_document(document), "cache") == context
 

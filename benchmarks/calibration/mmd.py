@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.calibration.harness import Case, Summaries
 from shiftwatch.sample import Column, Sample, categorical, numeric
+from shiftwatch.twosample import exact
 from shiftwatch.twosample.mmd import Mmd
 from shiftwatch.twosample.protocol import Outcome
 
@@ -208,6 +209,75 @@ _CORRELATION = Case(
     quick_runs=40,
 )
 
+WIDTH, SHIFTED = 20, 4
+"""Columns, and those of them that move, where block permutations are held against all."""
+
+PERMUTATIONS = 999
+
+
+def every_row_permuted(k: Floats, current: int, rng: np.random.Generator) -> float:
+    """P-value of the permutation test of rows with the whole kernel matrix, the last rows the batch.
+
+    U statistic of Gretton et al. (2012), Lemma 6, through one product with all labels.
+    """
+    size = len(k)
+    table = np.zeros((PERMUTATIONS + 1, size), np.float32)
+    table[0, size - current :] = 1
+    table[1:] = rng.permuted(np.broadcast_to(table[0], (PERMUTATIONS, size)), axis=1)
+    np.fill_diagonal(k, 0.0)
+    mean = k.mean()
+    of_batch = table @ k.sum(axis=1)
+    yy = np.einsum("bi,bi->b", table @ (k - mean).astype(np.float32), table)
+    yy = yy + mean * current**2
+    m, n = size - current, current
+    xx, xy = k.sum() - 2 * of_batch + yy, of_batch - yy
+    values = xx / (m * (m - 1)) + yy / (n * (n - 1)) - 2 * xy / (m * n)
+    return float(np.count_nonzero(values >= values[0] - 1e-9) / values.size)
+
+
+def blocks_or_rows(run_number: int, *, rows: tuple[int, int], shift: float) -> dict[str, float]:
+    """How far apart p-values are: of blocks and of rows permuted, and of two seeds of the latter."""
+    rng = np.random.default_rng([20263, run_number])
+    x, y = (rng.standard_normal((n, WIDTH)) for n in rows)
+    y[:, :SHIFTED] += shift
+    gamma = 1 / (2 * WIDTH)
+    found = exact.at_once(x, y, gamma, PERMUTATIONS, rng)
+    both = np.concatenate([x, y])
+    squares = (both**2).sum(axis=1)
+    k = np.exp(-gamma * np.maximum(squares[:, None] + squares - 2 * both @ both.T, 0.0))
+    one, other = (every_row_permuted(k, rows[1], rng) for _ in range(2))
+    levels = [p <= 0.05 for p in (one, found.p_value, other)]
+    return {
+        "|dp| of blocks to rows": abs(found.p_value - one),
+        "|dp| of two seeds, rows": abs(other - one),
+        "same decision at .05, blocks to rows": float(levels[0] == levels[1]),
+        "same decision at .05, two seeds": float(levels[0] == levels[2]),
+        "rows of a block": float(found.sizes[0]),
+    }
+
+
+def like_all_permutations(summaries: Summaries) -> bool:
+    """As near as another seed is, or a fifth farther."""
+    far, noise = (
+        summaries[f"|dp| {what}"].mean for what in ("of blocks to rows", "of two seeds, rows")
+    )
+    return far <= 1.2 * noise
+
+
+def _blocks(rows: tuple[int, int], shift: float, runs: int) -> Case:
+    what = f"shift {shift:g} in a fifth of the columns" if shift else "no shift"
+    return Case(
+        name=f"MMD, exact kernel: blocks permuted or rows, m={rows[0]}, n={rows[1]}, {what}",
+        rivals="1000 random features: 3.1 times the noise",
+        target="mean |dp| <= 1.2 times that of two seeds of the full test",
+        simulate=partial(blocks_or_rows, rows=rows, shift=shift),
+        kept=like_all_permutations,
+        runs=runs,
+        quick_runs=0,
+        headline=("|dp| of blocks to rows", "|dp| of two seeds, rows"),
+    )
+
+
 CASES: tuple[Case, ...] = (
     _LEVEL,
     _ripples(1, 0.3, (0.505, 0.605)),
@@ -223,4 +293,8 @@ CASES: tuple[Case, ...] = (
     _clusters(2.0, (0.905, 0.945)),
     _CORRELATION,
     *(_tail(law, rows, 3400) for law in range(3) for rows in SIZES),
+    _blocks((500, 200), 0.0, 300),
+    _blocks((500, 200), 0.15, 300),
+    _blocks((2000, 2000), 0.0, 200),
+    _blocks((2000, 2000), 0.05, 200),
 )

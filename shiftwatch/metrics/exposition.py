@@ -25,6 +25,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from shiftwatch.metrics import costs
 from shiftwatch.metrics.families import FAMILIES, Family
 from shiftwatch.metrics.view import by_test, strength
 from shiftwatch.status import BATCH_OUTCOMES, ModelStatus, MonitorState, Snapshot
@@ -35,13 +36,12 @@ WATCHED_SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema")
 
 TEST_OUTCOMES = ("run", "skipped", "failed")
 SIDES = ("reference", "current")
-STAGES = ("read", "predict", "test", "decide")
 
 LABEL_LENGTH = 200
 """Characters a label value may have; a longer one is cut and ends in a hash of the whole."""
 
 Point = tuple[str, tuple[str, ...], float]
-"""Name of the family, label values in its order, value."""
+"""Name of the sample, label values in the order of its labels, value."""
 
 
 def render(snapshot: Snapshot, accept: str = "", names: Sequence[str] = ()) -> tuple[str, bytes]:
@@ -101,12 +101,16 @@ class _SnapshotCollector:
     def collect(self) -> Iterable[Metric]:
         metrics = {family.name: _metric(family) for family in FAMILIES}
         for name, values, value in _points(self.snapshot):
-            labels = dict(zip(_LABELS[name], map(_label, values), strict=True))
-            metrics[name].add_sample(name, labels, value)
+            family, keys = _SAMPLES[name]
+            labels = dict(zip(keys, map(_label, values), strict=True))
+            metrics[family].add_sample(name, labels, value)
         return metrics.values()
 
 
-_LABELS = {family.name: family.labels for family in FAMILIES}
+_SAMPLES = {
+    name: (family.name, labels) for family in FAMILIES for name, labels in family.samples.items()
+}
+"""Family and labels of every sample, by its name."""
 
 
 def _metric(family: Family) -> Metric:
@@ -132,11 +136,12 @@ def _points(snapshot: Snapshot) -> Iterator[Point]:
         "shiftwatch_config_last_reload_success_timestamp_seconds", (), snapshot.reload_at
     )
     yield from _at("shiftwatch_last_checkpoint_timestamp_seconds", (), snapshot.checkpoint_at)
-    yield from _stages(snapshot.models)
+    yield from costs.of_all(snapshot.models)
     for status in snapshot.models:
         yield from _identity(status)
         yield from _progress(status)
         yield from _counters(status)
+        yield from costs.of_model(status)
         yield from _alarms(status)
         yield from _tests(status)
         yield from _features(status, snapshot.series_per_model)
@@ -146,15 +151,6 @@ def _at(name: str, labels: tuple[str, ...], value: float | None) -> Iterator[Poi
     """Nothing where nothing is known: a 0 would be read as a value, or as fifty years ago."""
     if value is not None:
         yield name, labels, value
-
-
-def _stages(models: Iterable[ModelStatus]) -> Iterator[Point]:
-    seconds = dict.fromkeys(STAGES, 0.0)
-    for status in models:
-        for stage, spent in status.counts.stage_seconds.items():
-            seconds[stage] = seconds.get(stage, 0.0) + spent
-    for stage, spent in seconds.items():
-        yield "shiftwatch_stage_seconds_total", (stage,), spent
 
 
 def _identity(status: ModelStatus) -> Iterator[Point]:
@@ -182,7 +178,6 @@ def _progress(status: ModelStatus) -> Iterator[Point]:
 
 def _counters(status: ModelStatus) -> Iterator[Point]:
     name, counts = status.name, status.counts
-    yield "shiftwatch_cpu_seconds_total", (name,), counts.cpu_seconds
     for outcome, count in _known(BATCH_OUTCOMES, counts.batches):
         yield "shiftwatch_batches_total", (name, outcome), count
     for side, count in _known(SIDES, counts.rows):

@@ -19,7 +19,7 @@ class Family:
     """
 
     name: str
-    kind: Literal["gauge", "counter", "info"]
+    kind: Literal["gauge", "counter", "info", "histogram"]
     labels: tuple[str, ...]
     unit: str
     help: str
@@ -33,9 +33,24 @@ class Family:
         >>> Family("rows_total", "counter", (), "rows", "Rows.").base
         'rows'
         """
-        return self.name.removesuffix(
-            {"counter": "_total", "info": "_info", "gauge": ""}[self.kind]
-        )
+        return self.name.removesuffix({"counter": "_total", "info": "_info"}.get(self.kind, ""))
+
+    @property
+    def samples(self) -> dict[str, tuple[str, ...]]:
+        """Names of its samples, with the labels of each.
+
+        Examples
+        --------
+        >>> list(Family("a_seconds", "histogram", (), "seconds", "A.").samples)
+        ['a_seconds_bucket', 'a_seconds_count', 'a_seconds_sum']
+        """
+        if self.kind != "histogram":
+            return {self.name: self.labels}
+        return {
+            f"{self.name}_bucket": (*self.labels, "le"),
+            f"{self.name}_count": self.labels,
+            f"{self.name}_sum": self.labels,
+        }
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -224,14 +239,100 @@ FAMILIES: tuple[Family, ...] = (
         "counter",
         ("stage",),
         "seconds",
-        "CPU time by stage of a check, over all models. Shows where a slow check spends it.",
+        "CPU time by stage of a check, over all models; the stages add up to "
+        "shiftwatch_cpu_seconds_total. `given_up` is what `limits.seconds` ended.",
+    ),
+    Family(
+        "shiftwatch_test_duration_seconds",
+        "histogram",
+        ("test",),
+        "seconds",
+        "CPU time of a test in a check, all its columns and scopes together, over all models. "
+        "Shows which test to leave out or to make smaller.",
     ),
     Family(
         "shiftwatch_cpu_seconds_total",
         "counter",
         ("model",),
         "seconds",
-        "CPU time of the checks of a model since the start. Size the CPU request by its rate.",
+        "CPU time of the checks of a model since the start, that of starting their worker "
+        "included. Size the CPU request by its rate.",
+    ),
+    Family(
+        "shiftwatch_energy_joules_total",
+        "counter",
+        ("source",),
+        "joules",
+        "Energy of the checks, over all models. Source `rapl` was measured by the processor, "
+        "`estimate` is CPU time times the watts of a busy core: see `shiftwatch explain energy`.",
+    ),
+    Family(
+        "shiftwatch_check_cpu_seconds",
+        "gauge",
+        ("model",),
+        "seconds",
+        "CPU time of the last check, that of starting its worker included if it was the first.",
+    ),
+    Family(
+        "shiftwatch_check_energy_joules",
+        "gauge",
+        ("model", "source"),
+        "joules",
+        "Energy of the last check, by its source; see shiftwatch_energy_joules_total.",
+    ),
+    Family(
+        "shiftwatch_check_peak_memory_bytes",
+        "gauge",
+        ("model",),
+        "bytes",
+        "Most memory the worker held in the last check. Keep `limits.memory_mb` well above it.",
+    ),
+    Family(
+        "shiftwatch_day_cpu_seconds",
+        "gauge",
+        ("model",),
+        "seconds",
+        "CPU time of the checks in the 24 hours up to the last one, from the history: what "
+        "watching costs a day, also after a restart.",
+    ),
+    Family(
+        "shiftwatch_day_energy_joules",
+        "gauge",
+        ("model",),
+        "joules",
+        "Energy of the checks in the 24 hours up to the last one; see "
+        "shiftwatch_energy_joules_total.",
+    ),
+    Family(
+        "shiftwatch_million_rows_cpu_seconds",
+        "gauge",
+        ("model",),
+        "seconds",
+        "CPU time for a million rows of batches, by the 24 hours up to the last check. Use it to "
+        "foresee what more traffic costs.",
+    ),
+    Family(
+        "shiftwatch_million_rows_energy_joules",
+        "gauge",
+        ("model",),
+        "joules",
+        "Energy for a million rows of batches, by the 24 hours up to the last check.",
+    ),
+    Family(
+        "shiftwatch_watching_cost_ratio",
+        "gauge",
+        ("model",),
+        "ratio",
+        "CPU time of the last check but for running the model, over what the model itself needs "
+        "for all rows of the batch in one call (batch inference). Absent without a model.",
+    ),
+    Family(
+        "shiftwatch_degraded_total",
+        "counter",
+        ("model", "step"),
+        "",
+        "Checks that were made smaller to end within `limits.seconds`, by how far: fewer rows, "
+        "then fewer permutations, then no joint tests. If it grows, raise the limit.",
     ),
 )
 """Every metric of ours, in the order of exposition; documentation is made from it."""

@@ -20,6 +20,7 @@ from shiftwatch.model import inputs as feeding
 from shiftwatch.model import onnxfile, outputs
 from shiftwatch.model.inputs import Binding, ModelInput, Rows, Tensors
 from shiftwatch.model.outputs import Answer, ModelOutput
+from shiftwatch.progress import tell
 from shiftwatch.sample import Column, Sample
 from shiftwatch.status import ModelInfo
 from shiftwatch.values import Finding, SchemaColumn
@@ -174,6 +175,7 @@ class OnnxModel:
     ) -> Iterator[Tensors]:
         """What goes into each run: a chunk of rows, or a single one."""
         for first in range(0, rows.size, _CHUNK):
+            tell("running the model", first, rows.size)
             chunk = rows[first : first + _CHUNK]
             with _at(self.path):
                 tensors = feeding.arrays(binding, fed, chunk)

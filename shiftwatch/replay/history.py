@@ -17,7 +17,7 @@ from shiftwatch.provenance import state_sha256
 from shiftwatch.replay import report
 from shiftwatch.replay.difference import Agreement, Difference, compare, states_differ
 from shiftwatch.replay.report import Call
-from shiftwatch.requests import Check, Checked, Context, Digest, Digests
+from shiftwatch.requests import Checked, Context, Digest, Digests
 from shiftwatch.store import Store
 from shiftwatch.values import Run
 
@@ -173,7 +173,7 @@ def _computed(
             past.end(f"the state before {run.batch.id} is another one than then")
     state = past.state if past.exact else None
     try:
-        answer: Checked = call(Check(context, run.batch, state, run.judged_at))
+        answer: Checked = call(report.request_of(run, context, state))
     except (DataError, ModelError) as fault:
         past.end(f"batch {run.batch.id} cannot be recomputed")
         return Replayed(run.batch.id, problem=str(fault))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shiftwatch import config
+from shiftwatch.budget import Effort
 from shiftwatch.document import from_document
 from shiftwatch.errors import DataError
 from shiftwatch.replay.difference import Agreement, Difference, compare
@@ -110,6 +111,22 @@ def context_of(run: Run, cache: str) -> Context:
         raise DataError(f"its provenance cannot be used: {first}", where=where) from fault
 
 
+def request_of(run: Run, context: Context, state: str | None) -> Check:
+    """What was asked of the worker then: at the same effort, however fast this machine is.
+
+    Raises
+    ------
+    DataError
+        If this release does not know the effort.
+    """
+    try:
+        effort = Effort.from_plain(run.provenance.get("effort"))
+    except ValueError as fault:
+        where = f"batch {run.batch.id}"
+        raise DataError(f"its provenance cannot be used: {fault}", where=where) from fault
+    return Check(context, run.batch, state, run.judged_at, effort=effort)
+
+
 def verify(run: Run, cache: str, call: Call) -> Outcome:
     """Compute a run again and compare.
 
@@ -136,7 +153,7 @@ def verify(run: Run, cache: str, call: Call) -> Outcome:
     notes = tuple(other_software(run, found))
     if changed:
         return Outcome(changed, notes=notes)
-    answer: Checked = call(Check(context, run.batch, None, run.judged_at))
+    answer: Checked = call(request_of(run, context, None))
     first = "state_sha256" in run.provenance and run.provenance["state_sha256"] is None
     compared = compare(run, answer.run, memory=first)
     if not first:

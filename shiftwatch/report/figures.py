@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Protocol
 
 from shiftwatch.report.phrase import cut, number, percent, visible
 from shiftwatch.values import PROFILE_QUANTILES, ColumnProfile
@@ -283,6 +284,50 @@ def evidence_bar(ratio: float) -> str:
     )
     title = f"evidence {ratio + 0.0:.2f}, the alarm rises at 1"
     return f'<svg class="ev" viewBox="0 0 200 14" preserveAspectRatio="none" role="img"><title>{title}</title>{body}</svg>'
+
+
+_SHADES = ("blue", "orange", "green", "violet")
+"""Of the classes ``s0`` to ``s3``, which neighbours in a bar do not share."""
+
+
+class Share(Protocol):
+    """A part of a whole: how much of it, and what to say of it."""
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """Name and amount."""
+        ...
+
+
+def shares_bar(parts: Sequence[Share]) -> str:
+    """Parts of a whole side by side, each as wide as its share; what is left is empty."""
+    body, at = ['<rect class="k" width="200" height="10"/>'], 0.0
+    for place, part in enumerate(parts):
+        wide = min(part.share * 200, 200 - at)
+        body.append(
+            f'<rect class="s{place % len(_SHADES)}" x="{at:.1f}" width="{wide:.1f}" height="10">'
+            f"<title>{escape(part.text)}</title></rect>"
+        )
+        at += wide
+    told = "; ".join(part.text for part in parts)
+    return (
+        '<svg class="ev" viewBox="0 0 200 10" preserveAspectRatio="none" role="img">'
+        f"<title>{escape(told)}</title>{''.join(body)}</svg>"
+    )
+
+
+def swatch(place: int) -> str:
+    """The colour of a part of :func:`shares_bar`, to stand beside its name."""
+    return (
+        '<svg width="9" height="9" viewBox="0 0 9 9" role="img">'
+        f"<title>{_SHADES[place % len(_SHADES)]}</title>"
+        f'<rect class="s{place % len(_SHADES)}" width="9" height="9"/></svg>'
+    )
 
 
 _BEAT_SHAPES = {

@@ -13,8 +13,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from shiftwatch.price import DayCost
 from shiftwatch.report import alarm as alarm_words
-from shiftwatch.report import details, figures, layers, loose, phrase, sentence
+from shiftwatch.report import details, figures, layers, loose, phrase, sentence, spending
 from shiftwatch.report.advice import advice
 from shiftwatch.report.details import is_number
 from shiftwatch.report.phrase import BatchName, Phrase, cut, visible
@@ -66,6 +67,7 @@ def render_html(
     timeline: Sequence[Mapping[str, Any]] = (),
     promise: str = "",
     linked: bool = False,
+    day: DayCost | None = None,
 ) -> str:
     """The report of one run as a self-contained page.
 
@@ -81,6 +83,9 @@ def render_html(
         The promise on false alarms in words; the run does not know it.
     linked
         Whether the page is served where ``?batch=ID&format=html`` is the page of another batch.
+
+    day
+        What the day up to it cost, where that is known.
 
     Returns
     -------
@@ -108,6 +113,7 @@ def render_html(
         vanished=loose.vanished(run),
         provenance=loose.flat(loose.told(run.provenance))[:_ENTRIES_SHOWN],
         reasons=_reasons(run),
+        cost=_cost(run, day),
     )
 
 
@@ -151,6 +157,7 @@ def _template() -> Template:
         tests=TEST_NAMES,
         effects=EFFECTS,
         finding_codes=FINDING_CODES,
+        amount=spending.amount,
         unfolded=UNFOLDED,
         name_width=_TITLE_WIDTH,
     )
@@ -223,6 +230,28 @@ def _reasons(run: Run) -> list[str]:
     said = [phrase.said(reason) for reason in run.reasons]
     findings = {phrase.said(finding.message) for finding in run.findings}
     return [text for text in said if text not in headline and text not in findings][:10]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What the check cost, as the page shows it."""
+
+    told: tuple[str, ...]
+    energy: str
+    assumed: str
+    stages: list[spending.Part]
+    tests: list[spending.Part]
+
+
+def _cost(run: Run, day: DayCost | None) -> _Cost:
+    cost = run.cost
+    return _Cost(
+        spending.spending(run, day),
+        spending.energy_text(cost) or "not measured",
+        spending.energy_meaning(cost),
+        spending.stages(cost),
+        spending.tests(cost),
+    )
 
 
 # --- what was not tested -----------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from shiftwatch.price import DayCost
 from shiftwatch.report.advice import advice
 from shiftwatch.report.alarm import (
     alarm_phrase,
@@ -46,6 +47,7 @@ from shiftwatch.report.sentence import (
     verdict_phrase,
     verdict_sentence,
 )
+from shiftwatch.report.spending import energy_meaning, parts_lines, spending
 from shiftwatch.values import SKIP_REASONS, Decision, Finding, Run, Scope, TwoSampleResult
 
 _SCOPES: tuple[Scope, ...] = ("input", "prediction")
@@ -57,7 +59,7 @@ _Row = tuple[str, ...]
 # --- a table for the terminal ------------------------------------------------------------------
 
 
-def table(run: Run, most: int = 40) -> str:
+def table(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
     """The run as aligned plain text: sentence, alarms, results, what was not tested.
 
     Parameters
@@ -66,6 +68,8 @@ def table(run: Run, most: int = 40) -> str:
         A judged batch.
     most
         Columns shown at most in each scope, the strongest evidence first.
+    day
+        What the day up to it cost, where that is known.
     """
     blocks = [verdict_sentence(run), _lines(map(_doubt, doubts(run))), *_scope_blocks(run)]
     rows = _result_rows(run, most)
@@ -79,6 +83,7 @@ def table(run: Run, most: int = 40) -> str:
     )
     blocks.append(_lines(_skip_lines(run)))
     blocks.append(_lines(outlook(run)))
+    blocks.append(_lines(_cost_lines(run, day)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -202,6 +207,14 @@ def _skip_lines(run: Run) -> list[str]:
     ]
 
 
+def _cost_lines(run: Run, day: DayCost | None) -> list[str]:
+    told = spending(run, day)
+    if not told:
+        return []
+    assumed = energy_meaning(run.cost)
+    return [*told, *parts_lines(run.cost), *([f"Energy is {assumed}."] if assumed else [])]
+
+
 def _few(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return bare(names[:most]) + more
@@ -210,7 +223,7 @@ def _few(names: Sequence[str], most: int = 5) -> str:
 # --- Markdown ----------------------------------------------------------------------------------
 
 
-def markdown(run: Run, most: int = 40) -> str:
+def markdown(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
     """The run as Markdown, for a ticket or a pull request.
 
     Parameters
@@ -219,6 +232,8 @@ def markdown(run: Run, most: int = 40) -> str:
         A judged batch.
     most
         Columns shown at most in each scope, the strongest evidence first.
+    day
+        What the day up to it cost, where that is known.
     """
     facts = [f"batch {code_span(run.batch.id)}", plural(run.batch.rows, "row")]
     facts.append(f"judged {when(run.judged_at)} UTC")
@@ -233,6 +248,7 @@ def markdown(run: Run, most: int = 40) -> str:
     parts.append(_lines(_finding_items(run)))
     parts.append(_lines(f"- {_escaped(line)}" for line in _skip_lines(run)))
     parts += [_escaped(text) for text in outlook(run)]
+    parts.append(_lines(f"- {_escaped(line)}" for line in _cost_lines(run, day)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

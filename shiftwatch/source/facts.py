@@ -28,14 +28,12 @@ from shiftwatch.errors import DataError
 from shiftwatch.source import matching
 from shiftwatch.source.columns import kind_of, to_column
 from shiftwatch.source.listing import GONE
+from shiftwatch.source.widths import SLICE_ROWS
 from shiftwatch.values import FileFacts, Listed, SchemaColumn
 
 # Without threads: many failed reads with them abort the interpreter at its end.
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
-
-SLICE_ROWS = 131_072
-"""Rows that are decoded at a time."""
 
 NO_FOOTER = "no readable footer"
 
@@ -214,7 +212,7 @@ def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFil
             texts = [
                 f.name
                 for f in first.schema_arrow
-                if f.name in categories and str(f.type) == "string"
+                if f.name in categories and str(f.type) in ("string", "large_string")
             ]
             yield _open(handle, texts, first.metadata) if texts else first
     except MemoryError:  # also Arrow's: the worker's limit, not the file's fault

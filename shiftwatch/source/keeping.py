@@ -20,7 +20,8 @@ from shiftwatch.requests import Kept
 from shiftwatch.settings import ModelSettings
 from shiftwatch.source import matching, parquet
 from shiftwatch.source.columns import kind_of, to_column
-from shiftwatch.source.facts import SLICE_ROWS, file_sha256, one_line, opened
+from shiftwatch.source.facts import file_sha256, one_line, opened
+from shiftwatch.source.widths import SLICE_ROWS
 from shiftwatch.values import Batch, Piece, SchemaColumn
 
 Types = Mapping[str, pa.DataType]

@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shiftwatch.errors import DataError
+from shiftwatch.progress import tell
 from shiftwatch.sample import Column, Sample
-from shiftwatch.source import listing, matching
+from shiftwatch.source import listing, matching, widths
 from shiftwatch.source.columns import constant, join, light, to_column
 from shiftwatch.source.facts import (
-    SLICE_ROWS,
     count_rows,
     event_times,
     file_sha256,
@@ -32,6 +32,7 @@ from shiftwatch.source.facts import (
     one_line,
     opened,
 )
+from shiftwatch.source.widths import SLICE_ROWS
 from shiftwatch.values import Finding, Piece, SchemaColumn
 
 __all__ = [
@@ -302,7 +303,7 @@ class _Part:
     """Rows of one file: slices of each usable column."""
 
     rows: int
-    columns: Mapping[str, Sequence[Column]]
+    columns: dict[str, list[Column]]
     findings: tuple[Finding, ...]
 
 
@@ -353,18 +354,26 @@ def _refuse_other(piece: Piece, file: pq.ParquetFile) -> None:
 def _file_slices(
     file: pq.ParquetFile, names: Sequence[str], rows: Rows
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Slices of the row groups that hold one of the rows, with the position of their first row."""
+    """Slices of the row groups that hold one of the rows, with the position of their first row.
+
+    A slice has the columns that are decoded together, see :mod:`shiftwatch.source.widths`.
+    """
+    types = {field.name: field.type for field in file.schema_arrow}
+    fixed = [name for name in names if pa.types.is_primitive(types[name])]
+    varying = [name for name in names if not pa.types.is_primitive(types[name])]
     offset = 0
     for group in range(file.metadata.num_row_groups if names else 0):
-        stop = offset + file.metadata.row_group(group).num_rows
-        if len(_within(rows, offset, stop)):
-            at = offset
-            for batch in file.iter_batches(
-                SLICE_ROWS, row_groups=[group], columns=list(names), use_threads=False
-            ):
-                yield at, batch
-                at += batch.num_rows
-        offset = stop
+        footer = file.metadata.row_group(group)
+        count, size = footer.num_rows, footer.total_byte_size
+        if len(_within(rows, offset, offset + count)):
+            for part, slice_rows in widths.together(fixed, varying, count, size / count):
+                at = offset
+                for batch in file.iter_batches(
+                    slice_rows, row_groups=[group], columns=part, use_threads=False
+                ):
+                    yield at, batch
+                    at += batch.num_rows
+        offset += count
 
 
 def _table_slices(table: pa.Table) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -384,9 +393,14 @@ def _gathered(
     own = [(column, name) for column, name in matched.columns if name not in folders]
     columns: dict[str, list[Column]] = {column.name: [] for column, _ in own}
     changed: dict[str, Finding] = {}
+    last = int(rows[-1]) + 1 if len(rows) else 0
     for offset, batch in slices:
+        tell("reading", min(offset + batch.num_rows, last), last)
         local = _within(rows, offset, offset + batch.num_rows)
-        for column, name in own if len(local) else ():
+        held = frozenset(batch.schema.names) if len(local) else frozenset()
+        for column, name in own:
+            if name not in held:
+                continue
             try:
                 columns[column.name].append(_taken(batch.column(name), local, column))
             except DataError as fault:
@@ -409,8 +423,9 @@ def _taken(array: pa.Array, rows: Rows, column: SchemaColumn) -> Column:
 
 def _concluded(parts: Sequence[_Part], schema: Sequence[SchemaColumn], total: int) -> Reading:
     """One sample of all parts: only columns that every part has."""
+    # Each column's slices are let go as soon as they are joined, or all rows would be held twice.
     columns = tuple(
-        _joined([part.columns[column.name] for part in parts], column)
+        _joined([part.columns.pop(column.name) for part in parts], column)
         for column in schema
         if column.role in matching.TESTED and all(column.name in part.columns for part in parts)
     )
@@ -421,7 +436,7 @@ def _concluded(parts: Sequence[_Part], schema: Sequence[SchemaColumn], total: in
     return Reading(sample, total, (*found.values(), *_notes(sample, total)))
 
 
-def _joined(parts: Sequence[Sequence[Column]], column: SchemaColumn) -> Column:
+def _joined(parts: list[list[Column]], column: SchemaColumn) -> Column:
     slices = [each for part in parts for each in part]
     return join(slices) if slices else to_column(pa.chunked_array([pa.nulls(0)]), column)
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from shiftwatch.budget import Spent
 from shiftwatch.document import from_document, to_document
 from shiftwatch.errors import StoreError
+from shiftwatch.price import DayCost
 from shiftwatch.store import migrations, reading, retention, sqlite, writing
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 from shiftwatch.values import Acceptance, FileFacts, Listed, Run
@@ -171,6 +173,7 @@ class Store:
             writing.note_reached(connection, run)
             flipped = writing.note_flips(connection, run, now)
             writing.insert_run(connection, run, flipped=flipped, document=packed)
+            writing.note_cost(connection, run)
             writing.put_state(connection, run, state=state, cursor=cursor, now=now)
 
     def state(self, model: str) -> tuple[str, str] | None:
@@ -214,6 +217,21 @@ class Store:
         """The newest runs in the order they were committed, without their documents."""
         with self._reading() as connection:
             return reading.timeline(connection, model, limit)
+
+    # --- what it costs -----------------------------------------------------------------------
+
+    def day_cost(self, model: str, until: float) -> DayCost | None:
+        """What the checks of the 24 hours that end then (unix seconds UTC) took together.
+
+        None where there were none, or they were judged by a release that did not note it.
+        """
+        with self._reading() as connection:
+            return reading.day_cost(connection, model, until)
+
+    def spent(self, model: str, limit: int) -> tuple[Spent, ...]:
+        """What the newest checks took, the newest last: by it the next is kept within its limit."""
+        with self._reading() as connection:
+            return reading.spent(connection, model, limit)
 
     # --- what is normal ----------------------------------------------------------------------
 

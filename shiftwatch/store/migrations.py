@@ -128,9 +128,31 @@ def lay_acceptances(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX acceptances_by_model ON acceptances (model, seq)")
 
 
+_COSTS = """CREATE TABLE costs (
+    model TEXT NOT NULL,
+    at REAL NOT NULL,
+    batch_id TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    cpu_seconds REAL NOT NULL,
+    energy_joules REAL,
+    spent TEXT NOT NULL,
+    PRIMARY KEY (model, at, batch_id)
+) WITHOUT ROWID"""
+
+
+def lay_costs(connection: sqlite3.Connection) -> None:
+    """What each check took, beside the runs: a day is added up without their documents."""
+    connection.execute(_COSTS)
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = (lay_first_tables, lay_progress, lay_acceptances)
+MIGRATIONS: tuple[Migration, ...] = (
+    lay_first_tables,
+    lay_progress,
+    lay_acceptances,
+    lay_costs,
+)
 """In order; the version of a file is how many of them it has."""
 
 

@@ -14,11 +14,15 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from shiftwatch.budget import Spent
 from shiftwatch.document import dumps
 from shiftwatch.errors import StoreError
+from shiftwatch.price import DayCost
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 from shiftwatch.store.sqlite import loaded_text
 from shiftwatch.values import Acceptance, FileFacts, Listed
+
+DAY_SECONDS = 86_400.0
 
 _FILES = (
     "SELECT seq, uri, size, modified_ns, sha256, rows, time_min, time_max, fault, incomplete,"
@@ -182,6 +186,24 @@ def acceptances(connection: sqlite3.Connection, model: str) -> tuple[Acceptance,
     rows = connection.execute(question, (model,)).fetchall()
     known = (dict(zip(names, row, strict=True)) for row in rows)
     return tuple(Acceptance(**entry | {"path": loaded_text(entry["path"])}) for entry in known)
+
+
+def day_cost(connection: sqlite3.Connection, model: str, until: float) -> DayCost | None:
+    """Sums over the checks of the 24 hours that end then; None where none is known."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(cpu_seconds), 0.0),"
+        " coalesce(sum(energy_joules), 0.0) FROM costs WHERE model = ? AND at > ? AND at <= ?",
+        (model, until - DAY_SECONDS, until),
+    ).fetchone()
+    return DayCost(*row) if row[0] else None
+
+
+def spent(connection: sqlite3.Connection, model: str, limit: int) -> tuple[Spent, ...]:
+    """What the newest checks took, the newest last."""
+    rows = connection.execute(
+        "SELECT spent FROM costs WHERE model = ? ORDER BY at DESC LIMIT ?", (model, limit)
+    ).fetchall()
+    return tuple(Spent.from_plain(json.loads(text)) for (text,) in reversed(rows))
 
 
 def timeline(connection: sqlite3.Connection, model: str, limit: int) -> tuple[TimelinePoint, ...]:

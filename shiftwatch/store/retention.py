@@ -15,9 +15,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping
 
+from shiftwatch.store.reading import DAY_SECONDS
 from shiftwatch.store.sqlite import loaded_text, stored_text
-
-DAY_SECONDS = 86_400.0
 
 # The history of faults and of alarms outlives that of quiet days.
 _OLD_RUNS = """
@@ -27,6 +26,13 @@ _OLD_RUNS = """
             ELSE :quiet_from
         END
         AND seq NOT IN (SELECT max(seq) FROM runs GROUP BY model)
+"""
+# With its run, or the cost of a check would outlive what it was paid for.
+_OLD_COSTS = """
+    DELETE FROM costs
+    WHERE at < :quiet_from AND NOT EXISTS (
+        SELECT 1 FROM runs AS r WHERE r.model = costs.model AND r.batch_id = costs.batch_id
+    )
 """
 _OLD_FLIPS = "DELETE FROM flips WHERE at < :notable_from"
 # A model that is not asked about has not been listed: what its folder holds is unknown.
@@ -99,6 +105,7 @@ def forget(
         "notable_from": now - 2 * keep_days * DAY_SECONDS,
     }
     runs = connection.execute(_OLD_RUNS, ages).rowcount
+    connection.execute(_OLD_COSTS, ages)
     connection.execute(_OLD_FLIPS, ages)
     _forget_files(connection, ages)
     connection.execute(_OLD_JUDGED, ages)

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from shiftwatch.budget import Spent
 from shiftwatch.errors import StoreError
 from shiftwatch.store.reading import is_judged, newest_file
 from shiftwatch.store.rows import AcceptedFile
@@ -159,6 +160,20 @@ def insert_run(connection: sqlite3.Connection, run: Run, *, flipped: bool, docum
         "document": document,
     }
     _insert(connection, "runs", values)
+
+
+def note_cost(connection: sqlite3.Connection, run: Run) -> None:
+    """What the check took: for the sum of a day, and for the limit of the next one."""
+    values = {
+        "model": run.model,
+        "at": run.judged_at,
+        "batch_id": run.batch.id,
+        "rows": run.batch.rows,
+        "cpu_seconds": run.cost.cpu_seconds,
+        "energy_joules": run.cost.energy_joules,
+        "spent": json.dumps(asdict(Spent.of(run))),
+    }
+    _insert(connection, "costs", values)
 
 
 def note_acceptance(connection: sqlite3.Connection, word: Acceptance) -> None:

@@ -22,6 +22,8 @@ P_FLOOR = 1e-300
 
 _SETTLED = 1e-10
 _MOST_TERMS = 100_000
+_TERMS = 64
+"""Terms at once."""
 _NEAR = 2.0
 
 
@@ -90,16 +92,17 @@ def _log_tail(hits: Counts, rows: Counts, n: int, total: int) -> Floats:
     far = np.flatnonzero(beyond > np.maximum(1, _NEAR * np.sqrt(variance)))
     if far.size == 0:
         return logs
-    at, of = hits[far].astype(np.float64), rows[far].astype(np.float64)
+    at, of = hits[far].astype(np.float64)[:, None], rows[far].astype(np.float64)[:, None]
     series, term = np.ones(far.size), np.ones(far.size)
-    for _ in range(_MOST_TERMS):
-        ratio = (of - at) * (n - at) / ((at + 1) * (total - of - n + at + 1))
-        rest = term * ratio / (1 - np.minimum(ratio, 1 - 1e-9))
+    for first in range(0, _MOST_TERMS, _TERMS):
+        x = at + np.arange(first, first + _TERMS)
+        # A count cannot exceed the rows there are: from there on all terms are 0.
+        ratios = np.maximum(of - x, 0) * np.maximum(n - x, 0) / ((x + 1) * (total - of - n + x + 1))
+        terms = term[:, None] * np.cumprod(ratios, axis=1)
+        series, term = series + terms.sum(axis=1), terms[:, -1]
+        rest = term * ratios[:, -1] / (1 - np.minimum(ratios[:, -1], 1 - 1e-9))
         if float(np.max(rest / series)) < _SETTLED:
             break
-        term = term * ratio
-        series += term
-        at += 1
     logs[far] = np.minimum(0.0, _log_mass(hits[far], rows[far], n, total) + np.log(series + rest))
     return logs
 

@@ -36,6 +36,9 @@ _LEAST_BLOCKS = 16
 
 _FOLDS = 10
 
+_COORDINATES_AT_ONCE = 4096
+"""Of very many, those whose differences under all permutations are held at the same time."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sides:
@@ -136,15 +139,18 @@ class Fit:
         -------
         Shape (2, permutations + 1), the observed ones first.
         """
-        z = _labels(len(self.sums), self.current, permutations, rng) @ self.sums
-        factors = self.factors(z)
+        labels = _labels(len(self.sums), self.current, permutations, rng)
+        totals = np.zeros((len(PRIORS), permutations + 1))
+        for start in range(0, self.sums.shape[1], _COORDINATES_AT_ONCE):
+            z = labels @ self.sums[:, start : start + _COORDINATES_AT_ONCE]
+            parts = np.split(z, [max(0, self.width - start)], axis=1)
+            for total, prior, part in zip(totals, PRIORS, parts, strict=True):
+                total += prior.log_factor(part).sum(axis=1, dtype=np.float64)  # noqa: PLW2901 - in place
         fits = []
-        for prior, weight, part in zip(PRIORS, _WEIGHTS, factors, strict=True):
-            if part.shape[1] == 0:
-                continue
-            total = part.sum(axis=1, dtype=np.float64)
-            scaled = log_scale(total, prior.shape(part.shape[1]))
-            fits.append(scaled + np.log(weight))
+        counts = (self.width, self.sums.shape[1] - self.width)
+        for prior, weight, total, count in zip(PRIORS, _WEIGHTS, totals, counts, strict=True):
+            if count:
+                fits.append(log_scale(total, prior.shape(count)) + np.log(weight))
         if len(fits) == 1:
             fits = [fits[0], np.full(permutations + 1, -np.inf)]
         return np.stack(fits)
@@ -167,12 +173,14 @@ class Fit:
         )
 
     def _rule(self, folds: NDArray[np.int64], fold: int, frame: Frame) -> tuple[Floats, Floats]:
-        """Weights of coordinates, and a matrix of weights of their products."""
+        """Weights of coordinates, and a matrix of weights of products of those in pairs."""
         kept = folds != fold
         labels = np.arange(len(self.sums)) < self.current
         batch, reference = labels & kept, ~labels & kept
+        numeric, places = np.unique(frame.pairs, return_inverse=True)
+        many = numeric.size
         if not (batch.any() and reference.any()):
-            return np.zeros(self.width), np.zeros((self.width, self.width))
+            return np.zeros(self.width), np.zeros((many, many))
         # Each mean over its own rows; the scale of the standard error hardly changes.
         parts = [self.sums[side].mean(axis=0, dtype=np.float64) for side in (batch, reference)]
         share = 1.0 / self.current + 1.0 / (len(self.sums) - self.current)
@@ -180,8 +188,9 @@ class Fit:
         slopes = [
             prior.slope(part) for prior, part in zip(PRIORS, np.split(z, [self.width]), strict=True)
         ]
-        matrix = np.zeros((self.width, self.width))
-        matrix[frame.pairs[:, 0], frame.pairs[:, 1]] = slopes[1] / frame.pair_scale
+        matrix = np.zeros((many, many))
+        left, right = places.reshape(frame.pairs.shape).T
+        matrix[left, right] = slopes[1] / frame.pair_scale
         return slopes[0], matrix
 
 
@@ -201,7 +210,7 @@ def _scored(
         own = folds == fold
         part = whitened[: folds.size][own]
         squared = part[:, numeric]
-        inner = squared @ matrix[np.ix_(numeric, numeric)].astype(np.float32)
+        inner = squared @ matrix.astype(np.float32)
         scores[own] = part @ weights.astype(np.float32) + np.einsum("ij,ij->i", inner, squared)
     return scores
 

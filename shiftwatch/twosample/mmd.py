@@ -81,7 +81,7 @@ class Mmd:
         rng: np.random.Generator,
     ) -> list[tuple[int, spectral.Statistic]]:
         """Every statistic, with the index of its bandwidth."""
-        table = permutation.labels(blocks, self.permutations, rng)
+        table = permutation.labels(len(blocks.sums), blocks.current, self.permutations, rng)
         changes = permutation.differences(blocks, table)
         scale = 1.0 / blocks.rows_current + 1.0 / blocks.rows_reference
         made = []

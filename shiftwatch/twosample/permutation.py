@@ -91,16 +91,23 @@ def _block_sums(features: Features, size: int) -> Floats:
     return np.asarray(shaped.sum(axis=1, dtype=precision), dtype=np.float64)
 
 
-def labels(blocks_: Blocks, permutations: int, rng: np.random.Generator) -> Features:
-    """0/1 labels, shape (permutations + 1, blocks): row 0 observed, the others random."""
-    count = blocks_.sums.shape[0]
+def labels(count: int, current: int, permutations: int, rng: np.random.Generator) -> Features:
+    """0/1 labels, shape (permutations + 1, count): row 0 observed, the first ones; others random.
+
+    Parameters
+    ----------
+    count, current
+        Blocks of both samples together, and of the batch.
+    """
+    if current in (0, count):
+        return np.full((permutations + 1, count), current > 0, np.float32)
     keys = rng.random((permutations + 1, count), dtype=np.float32)
-    keys[0, : blocks_.current] = -1.0
-    cut = np.partition(keys, blocks_.current - 1, axis=1)[:, blocks_.current - 1, None]
+    keys[0, :current] = -1.0
+    cut = np.partition(keys, current - 1, axis=1)[:, current - 1, None]
     table = (keys <= cut).astype(np.float32)
     # Equal keys at the cut are rare, and would label too many.
-    for row in np.flatnonzero(table.sum(axis=1) != blocks_.current):
-        chosen = np.argsort(keys[row], kind="stable")[: blocks_.current]
+    for row in np.flatnonzero(table.sum(axis=1) != current):
+        chosen = np.argsort(keys[row], kind="stable")[:current]
         table[row] = 0.0
         table[row, chosen] = 1.0
     return table

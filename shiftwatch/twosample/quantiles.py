@@ -1,8 +1,8 @@
 """How far a numeric column moved, in its own unit: distance of quantiles, each with an interval.
 
-In:    two sorted samples.
+In:    two sorted samples, each as an Outline.
 Out:   the Wasserstein distance over the interquartile range, shifts of seven quantiles.
-Never: reads all of the reference; gives a p-value.
+Never: needs the rows again once outlined; gives a p-value.
 """
 
 from __future__ import annotations
@@ -26,19 +26,113 @@ _GRID = 2048
 _COARSE = 256
 _NORMAL_975 = 1.959963984540054
 _TAIL = 0.0125
-
-
-def quantile(ordered: Floats, level: float) -> float | None:
-    """Linear interpolation between order statistics; None if it is infinite."""
-    place = (ordered.size - 1) * level
-    low, high = float(ordered[math.floor(place)]), float(ordered[math.ceil(place)])
-    share = place - math.floor(place)
-    return finite(low if low == high else low * (1 - share) + high * share)
+_MEDIAN = LEVELS.index(0.5)
+_QUARTILES = [LEVELS.index(0.25), LEVELS.index(0.75)]
 
 
 def finite(number: float) -> float | None:
     """The number, or None where JSON has no word for it."""
     return number if math.isfinite(number) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outline:
+    """What the distance of two samples needs of one of them.
+
+    Parameters
+    ----------
+    grid
+        Shape (2048,): the quantile function at equally spaced midpoints.
+    coarse
+        Shape (at most 256,): equally spaced order statistics, both ends among them.
+    marks
+        Shape (3, levels): by quantile of :data:`LEVELS` its estimate, by linear interpolation, and
+        the two order statistics around it, NaN beyond the sample; see :func:`shifts`.
+    rows, deviation
+        Of the sample; its standard deviation.
+    """
+
+    grid: Floats
+    coarse: Floats
+    marks: Floats
+    rows: int
+    deviation: float
+
+    @classmethod
+    def of(cls, ordered: Floats) -> Outline:
+        """Outline a sorted sample."""
+        rows = ordered.size
+        if rows == 0:
+            return cls(ordered, ordered, np.full((3, len(LEVELS)), np.nan), 0, math.nan)
+        places = _places(rows)
+        marks = ordered[places.marks]
+        before, after = marks[0], marks[1]
+        with np.errstate(all="ignore"):  # infinite values: not finite, and None where it is shown
+            apart = ordered - ordered.sum() / rows
+            deviation = math.sqrt(float(apart @ apart) / rows)
+            middle = before * (1 - places.share) + after * places.share
+        marks[1] = np.where(before == after, before, middle)
+        marks[2:][places.beyond] = np.nan
+        return cls(ordered[places.grid], ordered[places.coarse], marks[1:], rows, deviation)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """Where an outline looks in a sorted sample, which depends on its rows alone.
+
+    ``grid`` and ``coarse`` are positions, as is ``marks``, shape (4, levels): before and after a
+    quantile, and the order statistics around it, which are ``beyond`` some samples, shape
+    (2, levels); ``share`` of the way from the one before to the one after, shape (levels,).
+    """
+
+    grid: Counts
+    coarse: Counts
+    marks: Counts
+    share: Floats
+    beyond: NDArray[np.bool_]
+
+
+@lru_cache(maxsize=64)
+def _places(rows: int) -> _Places:
+    place = (rows - 1) * np.asarray(LEVELS)
+    around = _order_statistics(rows)
+    held = np.vstack([np.floor(place), np.ceil(place), np.clip(around, 0, rows - 1)])
+    return _Places(
+        grid=((np.arange(_GRID) + 0.5) / _GRID * rows).astype(np.int64),
+        coarse=np.linspace(0, rows - 1, min(rows, _COARSE)).round().astype(np.int64),
+        marks=held.astype(np.int64),
+        share=place - np.floor(place),
+        beyond=(around < 0) | (around >= rows),
+    )
+
+
+@lru_cache(maxsize=256)
+def _order_statistics(rows: int) -> Counts:
+    """Positions from 0 of the two order statistics around each quantile, shape (2, levels).
+
+    -1 and ``rows`` where the sample has none so far out.
+    """
+    levels = np.asarray(LEVELS)
+    # bdtr(k, n, p) is P(B <= k). Low: the largest l with P(B <= l - 1) at most the tail.
+    least = np.floor(np.nan_to_num(bdtrik(_TAIL, rows, levels), nan=-1.0))
+    least -= bdtr(np.maximum(least, 0), rows, levels) > _TAIL
+    # High: the smallest u with P(B <= u - 1) at least 1 - tail.
+    most = np.ceil(np.nan_to_num(bdtrik(1 - _TAIL, rows, levels), nan=float(rows)))
+    most += bdtr(np.minimum(most, rows), rows, levels) < 1 - _TAIL
+    return np.vstack([np.maximum(least, -1), np.minimum(most, rows)]).astype(np.int64)
+
+
+def moved(reference: Outline, batch: Outline) -> dict[str, Any]:
+    """Medians, distance and shifts of quantiles, as the explanation of a test tells them."""
+    distance = wasserstein(reference, batch)
+    return {
+        "median_reference": finite(float(reference.marks[0, _MEDIAN])),
+        "median_current": finite(float(batch.marks[0, _MEDIAN])),
+        "wasserstein_over_iqr": None if distance is None else distance.value,
+        "wasserstein_low": None if distance is None else distance.low,
+        "wasserstein_high": None if distance is None else distance.high,
+        "quantile_shifts": shifts(reference, batch),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +144,8 @@ class Distance:
     high: float
 
 
-def wasserstein(reference: Floats, batch: Floats, deviation: float) -> Distance | None:
+def wasserstein(reference: Outline, batch: Outline) -> Distance | None:
     """Mean distance of the two quantile functions over the reference's interquartile range.
-
-    Parameters
-    ----------
-    reference, batch
-        Sorted samples, shapes (m,) and (n,).
-    deviation
-        Standard deviation of the reference, known from when it was prepared.
 
     Returns
     -------
@@ -79,46 +166,36 @@ def wasserstein(reference: Floats, batch: Floats, deviation: float) -> Distance 
     W^ - bias - 1.96 s. An approximation: it takes finite variances and the normal law, and the
     range as known. Conservative: true distances are held in more than 95 %.
     """
-    lower, upper = quantile(reference, 0.25), quantile(reference, 0.75)
-    if lower is None or upper is None or not upper > lower:
-        return None
-    scale = np.float64(upper) - lower
-    grid = (np.arange(_GRID) + 0.5) / _GRID
+    lower, upper = reference.marks[0, _QUARTILES]
     with np.errstate(all="ignore"):  # infinities of both signs, and overflow, end as None
-        ours = reference[(grid * reference.size).astype(np.int64)] / scale
-        theirs = batch[(grid * batch.size).astype(np.int64)] / scale
-        value = float(np.mean(np.abs(ours - theirs)))
+        scale = upper - lower
+        if not scale > 0:
+            return None
+        value = float(np.abs(reference.grid - batch.grid).sum()) / (scale * _GRID)
         spread = math.hypot(
-            deviation / scale / math.sqrt(reference.size),
-            float(np.std(batch / scale)) / math.sqrt(batch.size),
+            reference.deviation / scale / math.sqrt(reference.rows),
+            batch.deviation / scale / math.sqrt(batch.rows),
         )
         low = value - _bias(reference, batch, scale) - _NORMAL_975 * spread
         high = value + _NORMAL_975 * spread
     if not all(map(math.isfinite, (value, low, high))):
         return None
-    return Distance(value, max(0.0, low), high)
+    return Distance(float(value), max(0.0, float(low)), float(high))
 
 
-def _bias(reference: Floats, batch: Floats, scale: np.float64) -> float:
+def _bias(reference: Outline, batch: Outline, scale: np.float64) -> float:
     """Integral of sqrt(F(1-F)/m + G(1-G)/n), from above: over 256 quantiles and both ends."""
-    ours, theirs = _thinned(reference) / scale, _thinned(batch) / scale
-    points = np.sort(np.concatenate([ours, theirs]))
-    variance = _variance(ours, points) / reference.size + _variance(theirs, points) / batch.size
-    roots = np.sqrt(variance)
-    return float(np.diff(points) @ np.maximum(roots[1:], roots[:-1]))
+    both = np.concatenate([reference.coarse, batch.coarse])
+    order = both.argsort(kind="stable")
+    points = both[order] / scale
+    ours = (order < reference.coarse.size).cumsum()
+    theirs = np.arange(1, both.size + 1) - ours
+    f, g = ours / reference.coarse.size, theirs / batch.coarse.size
+    roots = np.sqrt(f * (1 - f) / reference.rows + g * (1 - g) / batch.rows)
+    return float((points[1:] - points[:-1]) @ np.maximum(roots[1:], roots[:-1]))
 
 
-def _thinned(ordered: Floats) -> Floats:
-    places = np.linspace(0, ordered.size - 1, min(ordered.size, _COARSE)).round().astype(np.int64)
-    return np.asarray(ordered[places])
-
-
-def _variance(ordered: Floats, points: Floats) -> Floats:
-    share = np.searchsorted(ordered, points, side="right") / ordered.size
-    return np.asarray(share * (1 - share))
-
-
-def shifts(reference: Floats, batch: Floats) -> dict[str, Any]:
+def shifts(reference: Outline, batch: Outline) -> dict[str, Any]:
     """Shift of each quantile of :data:`LEVELS`, batch less reference, with a 95 % interval.
 
     Returns
@@ -137,44 +214,19 @@ def shifts(reference: Floats, batch: Floats) -> dict[str, Any]:
 
     Examples
     --------
-    >>> found = shifts(np.arange(1000.0), np.arange(1000.0) + 50)
+    >>> found = shifts(Outline.of(np.arange(1000.0)), Outline.of(np.arange(1000.0) + 50))
     >>> found["shift"][3], found["low"][3], found["high"][3]
     (50.0, -21.0, 121.0)
     """
-    found: dict[str, Any] = {"levels": list(LEVELS), "shift": [], "low": [], "high": []}
-    ours, theirs = _order_statistics(reference.size), _order_statistics(batch.size)
-    for place, level in enumerate(LEVELS):
-        before, now = quantile(reference, level), quantile(batch, level)
-        shift = None if before is None or now is None else _shown(now - before)
-        found["shift"].append(shift)
-        found["low"].append(_apart(batch, theirs[place][0], reference, ours[place][1]))
-        found["high"].append(_apart(batch, theirs[place][1], reference, ours[place][0]))
-    return found
-
-
-def _apart(batch: Floats, mine: int | None, reference: Floats, other: int | None) -> float | None:
-    if mine is None or other is None:
-        return None
     with np.errstate(all="ignore"):  # infinities and overflow end as None
-        return _shown(float(batch[mine] - reference[other]))
+        apart = batch.marks - reference.marks[[0, 2, 1]]
+    told = [_shown(row) for row in apart.tolist()]
+    return {"levels": list(LEVELS)} | dict(zip(("shift", "low", "high"), told, strict=True))
 
 
-def _shown(number: float) -> float | None:
+_SIX_DIGITS = " ".join(["%.6g"] * len(LEVELS))
+
+
+def _shown(numbers: list[float]) -> list[float | None]:
     """Six digits, as twenty-one numbers a column are kept of every batch."""
-    return float(f"{number:.6g}") if math.isfinite(number) else None
-
-
-@lru_cache(maxsize=256)
-def _order_statistics(rows: int) -> tuple[tuple[int | None, int | None], ...]:
-    """Positions from 0 of the two order statistics around each quantile; None beyond the sample."""
-    levels = np.asarray(LEVELS)
-    # bdtr(k, n, p) is P(B <= k). Low: the largest l with P(B <= l - 1) at most the tail.
-    least = np.floor(np.nan_to_num(bdtrik(_TAIL, rows, levels), nan=-1.0))
-    least -= bdtr(np.maximum(least, 0), rows, levels) > _TAIL
-    # High: the smallest u with P(B <= u - 1) at least 1 - tail.
-    most = np.ceil(np.nan_to_num(bdtrik(1 - _TAIL, rows, levels), nan=float(rows)))
-    most += bdtr(np.minimum(most, rows), rows, levels) < 1 - _TAIL
-    return tuple(
-        (int(low) if low >= 0 else None, int(high) if high < rows else None)
-        for low, high in zip(least.tolist(), most.tolist(), strict=True)
-    )
+    return [finite(float(text)) for text in (_SIX_DIGITS % tuple(numbers)).split()]

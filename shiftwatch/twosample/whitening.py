@@ -29,7 +29,8 @@ _RIDGE = 1e-2
 than this are mostly rounding or columns that repeat each other."""
 
 _MOST_WHITENED = 400
-"""Wider matrices are only standardised: the cost of a check must not grow with the cube of them."""
+"""Wider matrices are only standardised: the cost of a check must not grow with the cube of them,
+nor its memory with the square."""
 
 _MOST_SQUARED = 100
 """Numeric columns that are squared and multiplied; of more, a choice by name."""
@@ -45,8 +46,9 @@ _BLOCKS_AT_ONCE = 128
 class Frame:
     """How rows become coordinates.
 
-    ``whitening`` is (width, width); ``pairs`` (q, 2) are indices of the coordinates multiplied;
-    ``owners`` (width,) are the columns behind the coordinates.
+    ``whitening`` is (width, width), or (0, 0) where the columns are only standardised; ``pairs``
+    (q, 2) are indices of the coordinates multiplied; ``owners`` (width,) are the columns behind the
+    coordinates.
     """
 
     facts: list[dict[str, Any]]
@@ -78,7 +80,7 @@ class Frame:
 
     def coordinates(self, standardised: Features) -> Features:
         """Shape (rows, width): whitened."""
-        return np.asarray(standardised @ self.whitening)
+        return _whitened(standardised, self.whitening)
 
     def block_sums(self, coordinates: Features, size: int) -> Features:
         """Sums over blocks of ``size`` consecutive rows, shape (blocks, width + q)."""
@@ -113,11 +115,9 @@ def fit(sample: Sample) -> Frame:
     # A feature that never varied here may do so later; it then counts as one row in all these.
     scale = np.maximum(encoded.std(axis=0, dtype=np.float64), 1 / np.sqrt(sample.rows + 2))
     standard = ((encoded - centre) / scale).astype(np.float32)
-    correlation = (standard.T @ standard).astype(np.float64) / max(1, sample.rows)
-    np.fill_diagonal(correlation, 1.0)
-    whitening = _whitening(_shrunk(correlation, sample.rows))
-    pairs = _pairs(sample, owners, correlation)
-    products = _products(standard @ whitening, pairs)
+    whitening = _whitening(standard)
+    pairs = _pairs(sample, owners, standard)
+    products = _products(_whitened(standard, whitening), pairs)
     spread = products.std(axis=0)
     return Frame(
         facts,
@@ -145,21 +145,32 @@ def _shrunk(correlation: Floats, rows: int) -> Floats:
     return np.asarray((1 - intensity) * correlation + intensity * np.eye(width))
 
 
-def _whitening(correlation: Floats) -> Features:
-    width = correlation.shape[0]
+def _whitening(standard: Features) -> Features:
+    """Inverse root of the shrunk correlations; nothing, shape (0, 0), where they are too many."""
+    rows, width = standard.shape
     if width > _MOST_WHITENED:
-        return np.eye(width, dtype=np.float32)
-    eigenvalues, vectors = np.linalg.eigh(correlation)
+        return np.zeros((0, 0), dtype=np.float32)
+    eigenvalues, vectors = np.linalg.eigh(_shrunk(_correlations(standard), rows))
     roots = 1 / np.sqrt(np.maximum(eigenvalues, 0.0) + _RIDGE)
     return np.asarray((vectors * roots) @ vectors.T, dtype=np.float32)
 
 
+def _whitened(standard: Features, whitening: Features) -> Features:
+    return np.asarray(standard @ whitening) if whitening.size else np.asarray(standard)
+
+
+def _correlations(standard: Features) -> Floats:
+    found = (standard.T @ standard).astype(np.float64) / max(1, len(standard))
+    np.fill_diagonal(found, 1.0)
+    return np.asarray(found)
+
+
 def _products(coordinates: Features, pairs: NDArray[np.int64]) -> Floats:
-    wide = coordinates.astype(np.float64)
-    return np.asarray(wide[:, pairs[:, 0]] * wide[:, pairs[:, 1]])
+    left, right = (coordinates[:, side].astype(np.float64) for side in pairs.T)
+    return np.asarray(left * right)
 
 
-def _pairs(sample: Sample, owners: NDArray[np.intp], correlation: Floats) -> NDArray[np.int64]:
+def _pairs(sample: Sample, owners: NDArray[np.intp], standard: Features) -> NDArray[np.int64]:
     """Pairs of coordinates to multiply, shape (q, 2): squares first.
 
     Bound to columns by their names, so that another order of columns is the same choice.
@@ -172,7 +183,7 @@ def _pairs(sample: Sample, owners: NDArray[np.intp], correlation: Floats) -> NDA
     left, right = np.triu_indices(first.size, k=1)
     products = np.stack([first[left], first[right]], axis=1)
     if len(products) > _MOST_PRODUCTS:
-        dependence = np.abs(correlation[products[:, 0], products[:, 1]])
+        dependence = np.abs(_correlations(standard[:, first])[left, right])
         strongest = np.argsort(-dependence, kind="stable")[: _MOST_PRODUCTS // 2]
         by_name = [text_key(names[owners[i]], names[owners[j]]) for i, j in products]
         ranked = np.array(by_name, dtype=np.uint64)

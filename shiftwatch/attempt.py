@@ -1,0 +1,107 @@
+"""A verdict within `limits.seconds`: ask the worker, and step down where time runs out.
+
+In:    a way to ask the worker; the check; what past checks of the model took.
+Out:   the judged batch, with what was given up on the way in its cost.
+Never: decides what a step leaves out (`budget` does); hides an attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from shiftwatch import budget, energy
+from shiftwatch.budget import Spent
+from shiftwatch.errors import TimeLimitError
+from shiftwatch.requests import Check, Checked, Request
+from shiftwatch.values import Cost
+
+Call = Callable[[Request], Any]
+"""How the worker is asked."""
+
+
+class GivenUpError(TimeLimitError):
+    """Time ran out at the last step too.
+
+    ``request`` is what was asked last, its effort naming every step as given up; ``cost`` is that
+    of all attempts.
+    """
+
+    def __init__(self, fault: TimeLimitError, request: Check, cost: Cost) -> None:
+        super().__init__(fault.what, where=fault.where, hint=fault.hint)
+        self.request = request
+        self.cost = cost
+
+
+def attempt(
+    call: Call, request: Check, past: Sequence[Spent] = (), reference_rows: int | None = None
+) -> Checked:
+    """Judge a batch at the fullest step that fits, and at those after it where that was too long.
+
+    Parameters
+    ----------
+    call
+        How the worker is asked.
+    request
+        What is asked of it; its effort is chosen here.
+    past
+        What the model's last checks took, the newest last.
+    reference_rows
+        Rows of the reference, of which the useful rows of a batch are a multiple; None if unknown.
+
+    Raises
+    ------
+    GivenUpError
+        If time ran out at every step.
+    ShiftwatchError
+        What else the worker raises.
+    """
+    rows, limits = request.batch.rows, request.context.limits
+    tested = min(rows, request.context.model.window.max_rows)
+    if reference_rows is not None:
+        tested = min(tested, budget.useful_rows(reference_rows))
+    effort = budget.choose(past, rows, tested, limits.seconds)
+    given_up = Cost(0.0, 0.0, 0)
+    while True:
+        asked = replace(request, effort=effort)
+        try:
+            return _with_cost(call(asked), given_up)
+        except TimeLimitError as fault:
+            given_up = _with(given_up, fault)
+            below = budget.lower(effort, tested)
+            if below is None:
+                ended = replace(effort, given_up=(*effort.given_up, effort.step))
+                raise GivenUpError(fault, replace(request, effort=ended), given_up) from fault
+            effort = below
+
+
+def _with(cost: Cost, fault: TimeLimitError) -> Cost:
+    """The cost with that of one more attempt; what it drew can only be estimated."""
+    cpu_seconds = cost.cpu_seconds + fault.cpu_seconds
+    joules = energy.estimated(cpu_seconds)
+    return Cost(
+        cpu_seconds=cpu_seconds,
+        wall_seconds=cost.wall_seconds + fault.wall_seconds,
+        peak_memory_bytes=0,
+        energy_joules=joules.joules,
+        energy_source=joules.source,
+        stages={"given_up": cpu_seconds},
+    )
+
+
+def _with_cost(answer: Checked, given_up: Cost) -> Checked:
+    """The answer with what was given up before it."""
+    if not given_up.wall_seconds:
+        return answer
+    own = answer.run.cost
+    cost = replace(
+        own,
+        cpu_seconds=own.cpu_seconds + given_up.cpu_seconds,
+        wall_seconds=own.wall_seconds + given_up.wall_seconds,
+        energy_joules=(own.energy_joules or 0.0) + (given_up.energy_joules or 0.0),
+        # A sum with an estimate in it is one.
+        energy_source=given_up.energy_source,
+        stages={**own.stages, **given_up.stages},
+    )
+    return replace(answer, run=replace(answer.run, cost=cost))
