@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from benchmarks.speed.clock import extra_megabytes, warm
 from benchmarks.speed.data import MMD_GAMMA, MMD_SHAPES, Single, classifier_rows, mmd_rows
 from benchmarks.speed.harness import Case, Goal, Measured, agree, faster, tested
 from shiftwatch.sample import Sample, numeric
-from shiftwatch.twosample import permutation
+from shiftwatch.twosample import exact, permutation
 from shiftwatch.twosample.classifier import Classifier
 from shiftwatch.twosample.mmd import Mmd
 from shiftwatch.twosample.protocol import JointTest, Outcome
@@ -28,24 +27,20 @@ _PLAIN_UP_TO = 10_000
 _STANDARD_ERRORS = 4.0
 
 
-def _exact() -> Any:
-    return importlib.import_module("shiftwatch.twosample.exact")
-
-
 def plain_mmd(case: str, repetitions: int) -> Measured:
     """One exact Gaussian kernel against a kept reference, drawing of the rows' order included."""
     permutations = MMD_SHAPES[case][1]
     reference, batch = mmd_rows(case)
     measured = Measured()
     began = time.process_time()
-    kept = _exact().keep(mixed(reference, np.random.default_rng(1)), MMD_GAMMA)
+    kept = exact.keep(mixed(reference, np.random.default_rng(1)), MMD_GAMMA)
     measured.facts["prepare seconds"] = time.process_time() - began
 
-    def ours() -> Any:
+    def ours() -> exact.Compared:
         rng = np.random.default_rng(2)
-        return _exact().compare(kept, mixed(batch, rng), permutations, rng)
+        return exact.compare(kept, mixed(batch, rng), permutations, rng)
 
-    def once() -> Any:
+    def once() -> exact.Compared:
         return without_a_kept_reference(reference, batch, permutations)
 
     measured.facts["extra megabytes"] = extra_megabytes(ours)
@@ -58,11 +53,11 @@ def plain_mmd(case: str, repetitions: int) -> Measured:
     return measured
 
 
-def without_a_kept_reference(reference: Single, batch: Single, permutations: int) -> Any:
+def without_a_kept_reference(reference: Single, batch: Single, permutations: int) -> exact.Compared:
     """Both samples at once: what a reference costs that is used one time only."""
     rng = np.random.default_rng(2)
-    kept = _exact().keep(mixed(reference, rng), MMD_GAMMA)
-    return _exact().compare(kept, mixed(batch, rng), permutations, rng)
+    kept = exact.keep(mixed(reference, rng), MMD_GAMMA)
+    return exact.compare(kept, mixed(batch, rng), permutations, rng)
 
 
 def mixed(rows: Single, rng: np.random.Generator) -> Single:

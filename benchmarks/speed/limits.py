@@ -37,7 +37,7 @@ def kernel_entry(repetitions: int, folder: Path) -> Measured:
     count = len(reference) + len(batch)
     entries = count * (count - 1) // 2
 
-    def ours() -> Any:
+    def ours() -> object:
         return without_a_kept_reference(reference, batch, 1000)
 
     ours()
