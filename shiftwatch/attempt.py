@@ -87,12 +87,13 @@ def _with(cost: Cost, fault: TimeLimitError) -> Cost:
         energy_joules=joules.joules,
         energy_source=joules.source,
         stages={"given_up": cpu_seconds},
+        given_up_seconds=cost.given_up_seconds + fault.wall_seconds,
     )
 
 
 def _with_cost(answer: Checked, given_up: Cost) -> Checked:
     """The answer with what was given up before it."""
-    if not given_up.wall_seconds:
+    if not given_up.given_up_seconds:
         return answer
     own = answer.run.cost
     cost = replace(
@@ -103,5 +104,6 @@ def _with_cost(answer: Checked, given_up: Cost) -> Checked:
         # A sum with an estimate in it is one.
         energy_source=given_up.energy_source,
         stages={**own.stages, **given_up.stages},
+        given_up_seconds=given_up.given_up_seconds,
     )
     return replace(answer, run=replace(answer.run, cost=cost))

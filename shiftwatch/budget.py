@@ -211,8 +211,9 @@ class Spent:
 
 def _slowness(cost: Cost) -> float:
     """Seconds of wall clock for a CPU second: more where others compete, or the disk is slow."""
-    own = cost.cpu_seconds - cost.stages.get("start", 0.0)
-    return max(1.0, cost.wall_seconds / own) if own > 0 else 1.0
+    besides = cost.stages.get("start", 0.0) + cost.stages.get("given_up", 0.0)
+    own = cost.cpu_seconds - besides
+    return max(1.0, (cost.wall_seconds - cost.given_up_seconds) / own) if own > 0 else 1.0
 
 
 def choose(past: Sequence[Spent], rows: int, tested: int, seconds: float) -> Effort:

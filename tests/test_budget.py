@@ -183,17 +183,25 @@ def test_between_staying_and_going_up_there_is_room() -> None:
 
 def test_what_a_check_took_is_read_off_its_run() -> None:
     cost = Cost(
-        cpu_seconds=3.0,
-        wall_seconds=4.0,
+        cpu_seconds=103.0,
+        wall_seconds=124.0,
         peak_memory_bytes=0,
-        stages={"start": 1.0, "read": 0.2, "predict": 0.3, "test": 1.2, "decide": 0.1},
+        stages={
+            "start": 1.0,
+            "given_up": 100.0,
+            "read": 0.2,
+            "predict": 0.3,
+            "test": 1.2,
+            "decide": 0.1,
+        },
         tests={"ks": 0.4, "mmd": 0.5, "c2st": 0.25},
         rows=200,
+        given_up_seconds=120.0,
     )
     told = {"effort": asdict(Effort("subsample", 200, ("whole",)))}
     run = Run("m", sample_runs.batch(500), "no_shift", 0.0, cost=cost, provenance=told)
     spent = Spent.of(run)
-    slow = 4.0 / 2.0  # seconds for a CPU second, but for the start
+    slow = 4.0 / 2.0  # seconds for a CPU second, but for start and failures
     assert (spent.step, spent.rows, spent.tested) == ("subsample", 500, 200)
     assert spent.given_up == ("whole",)
     assert spent.read == pytest.approx(slow * 0.2)

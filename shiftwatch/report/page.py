@@ -249,8 +249,8 @@ def _cost(run: Run, day: DayCost | None) -> _Cost:
         spending.spending(run, day),
         spending.energy_text(cost) or "not measured",
         spending.energy_meaning(cost),
-        spending.stages(cost),
-        spending.tests(cost),
+        spending.by_stage(cost),
+        spending.by_test(cost),
     )
 
 

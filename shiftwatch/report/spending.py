@@ -115,12 +115,12 @@ def _beside_the_model(run: Run) -> str:
     return f"Watching costs {much} the model's own CPU time on these rows ({how})."
 
 
-def stages(cost: Cost) -> list[Part]:
+def by_stage(cost: Cost) -> list[Part]:
     """Stages in their order, then any that this release does not know."""
     return list(_parts(cost.stages, cost.cpu_seconds, list(STAGES)))
 
 
-def tests(cost: Cost) -> list[Part]:
+def by_test(cost: Cost) -> list[Part]:
     """Tests, the most expensive first, with their share in all of the CPU time."""
     ordered = sorted(cost.tests, key=lambda test: -cost.tests[test])
     return list(_parts(cost.tests, cost.cpu_seconds, ordered))
@@ -136,7 +136,7 @@ def _parts(seconds: Mapping[str, float], whole: float, order: list[str]) -> Iter
 
 def parts_lines(cost: Cost) -> Iterator[str]:
     """The same parts as text, for a place without figures."""
-    for what, parts in (("stage", stages(cost)), ("test", tests(cost))):
+    for what, parts in (("stage", by_stage(cost)), ("test", by_test(cost))):
         if parts:
             told = (f"{part.name} {amount(part.seconds, 's')}" for part in parts)
             yield f"CPU time by {what}: {', '.join(told)}."
