@@ -194,8 +194,12 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> type[_Slow]:
     return _Slow
 
 
+LIMIT = 2.0
+"""Seconds; a check that is not stopped takes a tenth of it, so that others may be at work too."""
+
+
 @contextmanager
-def _watching(folder: Path, tests: TestsSettings, seconds: float = LIMIT) -> Iterator[Monitor]:
+def _watching(folder: Path, tests: TestsSettings) -> Iterator[Monitor]:
     """A monitor over the folder's batches; its history outlives it."""
     if not (folder / "reference.parquet").exists():
         pq.write_table(_table(4000, 0), folder / "reference.parquet")
@@ -206,7 +210,7 @@ def _watching(folder: Path, tests: TestsSettings, seconds: float = LIMIT) -> Ite
     settings = Settings(
         (model,),
         store=StoreSettings(str(folder / "s.db")),
-        limits=LimitSettings(seconds=seconds),
+        limits=LimitSettings(seconds=LIMIT),
     )
     fingerprints = {"m": config.fingerprint(settings, model)}
     with Store.open(settings.store.path, clock=time.time) as store:
@@ -218,9 +222,6 @@ def _batch(folder: Path, name: str, rows: int = ROWS) -> None:
     seed = int.from_bytes(name.encode(), "big") % 2**32
     pq.write_table(_table(rows, seed), folder / "batches" / f"{name}.parquet")
 
-
-LIMIT = 2.0
-"""Seconds; a check that is not stopped takes a tenth of it, so that others may be at work too."""
 
 KS_AND_MMD = TestsSettings(ks=KsSettings(), mmd=MmdSettings())
 
