@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
     with Connection(descriptor) as connection:
         try:
             from shiftwatch.check import answer  # noqa: PLC0415 - heavy, and below the limit
-        except MemoryError:
+        except (MemoryError, ImportError) as fault:
+            if not _is_shortage(fault):
+                raise
             connection.send(_shortage(memory_mb))
             return 1
         connection.send("ready")
@@ -60,6 +62,12 @@ def _limit_memory(size: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     bound = size if most == resource.RLIM_INFINITY else min(size, most)
     resource.setrlimit(resource.RLIMIT_DATA, (bound, most))
+
+
+def _is_shortage(fault: MemoryError | ImportError) -> bool:
+    """Whether it is the limit: a library that cannot be mapped is an ImportError of the loader."""
+    told = ("failed to map", "cannot map", "Cannot allocate memory")
+    return isinstance(fault, MemoryError) or any(words in str(fault) for words in told)
 
 
 def _shortage(memory_mb: int) -> WorkerError:
