@@ -23,7 +23,7 @@ from shiftwatch.compare import compare_files
 from shiftwatch.document import from_document, to_document
 from shiftwatch.errors import DataError
 from shiftwatch.monitor import Monitor
-from shiftwatch.report import markdown, render_html, table
+from shiftwatch.report import markdown, render_html, run_line, table
 from shiftwatch.requests import Check, Checked, Context, Inspect, Request
 from shiftwatch.settings import (
     AlarmSettings,
@@ -103,6 +103,7 @@ def test_each_step_leaves_out_what_it_says_and_says_what_it_leaves_out(
         assert ("no joint tests" in message) == (not effort.joint_tests)
         for text in (table(run), markdown(run).replace("\\", ""), render_html(run)):
             assert message in text
+        assert "made smaller" in run_line(replace(run, verdict="no_shift"), 1)
 
 
 def test_fewer_permutations_show_in_the_p_value(context: Context) -> None:

@@ -25,10 +25,10 @@ def _run(**changes: object) -> Run:
 def test_a_check_is_told_by_itself_by_rows_by_the_day_and_beside_the_model() -> None:
     assert spending(_run(), DAY) == (
         (
-            "This check took 0.6 s of CPU (0.4 s of it to start the worker), 2.3 J (estimated), "
-            "240 MB at most."
+            "This check took 0.6 s of CPU (0.4 s of it to start the worker), 0.8 s by the clock, "
+            "2.3 J (estimated), 240 MB at most."
         ),
-        "Per million rows: 1,200 s of CPU, 4,610 J.",
+        "Per million rows in batches of this size: 1,200 s of CPU, 4,610 J.",
         "The 24 hours up to it: 288 checks of 144,000 rows took 30 s of CPU, 115 J.",
         (
             "Watching costs 11 times as much as the model's own CPU time on these rows (batch "
@@ -52,7 +52,7 @@ def test_attempts_that_ran_out_of_time_are_not_hidden() -> None:
 
 def test_measured_energy_is_not_called_estimated() -> None:
     assert "2.3 J (measured)" in spending(_run(energy_source="rapl"))[0]
-    assert " J" not in spending(_run(energy_joules=None, energy_source=None))[0]
+    assert "energy not measured" in spending(_run(energy_joules=None, energy_source=None))[0]
 
 
 def test_nothing_is_told_where_nothing_is_known() -> None:

@@ -58,9 +58,9 @@ def amount(value: float, unit: str) -> str:
 
 
 def energy_text(cost: Cost) -> str:
-    """Joules, and whether they were measured; empty where neither."""
+    """Joules, and whether they were measured."""
     if cost.energy_joules is None:
-        return ""
+        return "energy not measured"
     source = cost.energy_source or ""
     how = {"rapl": "measured", "estimate": "estimated"}.get(source, said(source, 60))
     return f"{amount(cost.energy_joules, 'J')} ({how})"
@@ -81,8 +81,8 @@ def _itself(cost: Cost) -> str:
     if asides:
         cpu += f" ({' and '.join(asides)})"
     held = f"{number(round(cost.peak_memory_bytes / 1e6))} MB at most"
-    told = [text for text in (cpu, energy_text(cost)) if text]
-    return f"This check took {', '.join(told)}, {held}."
+    clock = f"{amount(cost.wall_seconds, 's')} by the clock"
+    return f"This check took {', '.join((cpu, clock, energy_text(cost), held))}."
 
 
 def _by_million(run: Run) -> str:
@@ -90,7 +90,7 @@ def _by_million(run: Run) -> str:
     joules = price.per_million(run.cost.energy_joules, run.batch.rows)
     if cpu is None:
         return ""
-    told = f"Per million rows: {amount(cpu, 's')} of CPU"
+    told = f"Per million rows in batches of this size: {amount(cpu, 's')} of CPU"
     return f"{told}." if joules is None else f"{told}, {amount(joules, 'J')}."
 
 
