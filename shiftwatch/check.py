@@ -100,8 +100,9 @@ def check(watched: Watch, request: Check) -> Checked:
         reason = f"{gathered.rows} rows of at least {needed}"
         judgement = _Judgement((), (), (), gathered, too_few=reason)
         return _concluded(watched, request, state, judgement, stopwatch)
-    with stopwatch.stage("test"):
+    with stopwatch.stage("season"):
         fit = fitted(watched, span)
+    with stopwatch.stage("test"):
         watched, gathered = fit.watched, _doubted(gathered, fit)
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
         plan = _affordable(watched.plan, request)

@@ -319,6 +319,23 @@ def test_two_files_are_compared_smaller_where_time_runs_out(
 
 
 @pytest.mark.slow
+def test_the_snapshot_knows_what_the_day_cost_also_after_a_restart(tmp_path: Path) -> None:
+    for name in "ab":
+        _batch(tmp_path, name, rows=500)
+    with _watching(tmp_path, TestsSettings(ks=KsSettings())) as monitor:
+        runs = list(monitor.step())
+        day = monitor.snapshot.models[0].day
+        counts = monitor.snapshot.models[0].counts
+    assert day is not None
+    assert (day.checks, day.rows) == (2, 1000)
+    assert day.cpu_seconds == pytest.approx(sum(run.cost.cpu_seconds for run in runs))
+    assert day.energy_joules == pytest.approx(sum(counts.energy_joules.values()))
+    assert sum(counts.stage_seconds.values()) == pytest.approx(counts.cpu_seconds, rel=0.05)
+    with _watching(tmp_path, TestsSettings(ks=KsSettings())) as monitor:
+        assert monitor.snapshot.models[0].day == day
+
+
+@pytest.mark.slow
 def test_a_large_check_and_a_small_limit_without_any_help(tmp_path: Path) -> None:
     """So many permutations take seconds, and the fewer of the second step do not."""
     _batch(tmp_path, "a", rows=12_000)

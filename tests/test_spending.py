@@ -68,6 +68,11 @@ def test_parts_keep_the_order_of_the_check_and_tests_come_by_their_cost() -> Non
     assert sum(part.share for part in by_stage(COST)) == pytest.approx(0.58 / 0.6)
 
 
+def test_a_part_that_would_read_zero_is_not_shown() -> None:
+    cost = replace(COST, stages={**STAGES, "season": 0.0001})
+    assert [part.name for part in by_stage(cost)] == list(STAGES)
+
+
 def test_a_bar_is_as_wide_as_its_parts_and_never_wider_than_the_whole() -> None:
     bar = shares_bar([Part("a", 1.0, 0.25), Part("b", 3.0, 0.75), Part("c", 9.0, 1.0)])
     assert 'x="0.0" width="50.0"' in bar

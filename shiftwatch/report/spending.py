@@ -18,6 +18,9 @@ from shiftwatch.values import Cost, Run
 _LEAST_TOLD = 0.01
 """Share of the CPU time from which on a stage is named in the sentence."""
 
+_LEAST_SHOWN = 0.0005
+"""Share below which a part is not shown: it would read 0."""
+
 _ASIDE = {
     "start": "to start the worker",
     "given_up": "for attempts that limits.seconds ended",
@@ -131,6 +134,8 @@ def _parts(seconds: Mapping[str, float], whole: float, order: list[str]) -> Iter
     names += [name for name in seconds if name not in names]
     for name in names:
         share = min(1.0, max(0.0, seconds[name] / whole)) if whole > 0 else 0.0
+        if share < _LEAST_SHOWN:
+            continue
         yield Part(cut(visible(name.replace("_", " ")), 30), seconds[name], share)
 
 
