@@ -336,7 +336,9 @@ def _moment(watched: Watch, request: Check, stratum: str) -> Moment:
 def _reasons(verdict: Verdict, judgement: _Judgement) -> tuple[str, ...]:
     """Why the verdict is not a plain answer."""
     if verdict == "insufficient_data":
-        return (judgement.too_few or "no test had enough rows",)
+        late = any(skip.reason == "time_limit" for skip in judgement.skipped)
+        why = "limits.seconds left no time for a test" if late else "no test had enough rows"
+        return (judgement.too_few or why,)
     if verdict == "error":
         failed = [skip for skip in judgement.skipped if skip.reason == "test_failed"]
         return tuple(f"{skip.test} on {skip.target}: {skip.detail}" for skip in failed)

@@ -138,6 +138,17 @@ def test_a_batch_of_which_nothing_was_tested_is_not_called_smaller(context: Cont
     assert not [f for f in run.findings if f.code == "degraded"]
 
 
+def test_where_only_joint_tests_are_configured_the_last_step_says_that_nothing_was_tested(
+    context: Context,
+) -> None:
+    only = TestsSettings(mmd=MmdSettings(), nulls=None, unseen=None, distinct=None)
+    alone = replace(context, model=replace(context.model, tests=only))
+    run = _judged(alone, ladder(ROWS)[-1])
+    assert run.verdict == "insufficient_data"
+    assert run.reasons == ("limits.seconds left no time for a test",)
+    assert "limits.seconds" in markdown(run).partition("1. ")[2].partition("\n")[0]
+
+
 # Recomputing ------------------------------------------------------------------------------------
 
 
