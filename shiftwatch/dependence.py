@@ -99,6 +99,12 @@ def measure(
     look independent at 5 % are left alone. Dependence that shows in no single column is not found.
     Where it is not known whether the order means anything, what is found is told by :func:`doubts`
     and touches no p-value: a reference sorted by customer would widen them until nothing is found.
+    Then no more than 40 000 rows are looked at, not 100 000: a column whose rows are alike enough
+    to matter shows it in those. Measured at 100 000 rows in 50 columns of which one is not random
+    (150 runs; found among 100 000 / 40 000): AR(1) .05 in .79 / .16 of runs, .07 in .99 / .57, .1
+    (kappa 1.2) in 1 / .95, .15 in 1 / 1; groups of 5 rows that share .05 of the variance 1 / .92,
+    of 50 that share .02 1 / 1, of 1000 that share .005 1 / .99; a trend of .2 deviations 1 / 1;
+    rows in random order .007 / 0. Event times are looked at as before.
     """
     names = _names(reference)
     judged = bool(windows.lengths(sample.rows, order.cycles))

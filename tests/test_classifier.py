@@ -16,7 +16,7 @@ from benchmarks.calibration.classifier import correlated, heavy, mixed, moved, n
 from shiftwatch.errors import ConfigError
 from shiftwatch.sample import Sample, categorical, numeric
 from shiftwatch.settings import ClassifierSettings, TestsSettings
-from shiftwatch.twosample import auc, rows, tail, trees, whitening
+from shiftwatch.twosample import auc, encoding, rows, tail, trees, whitening
 from shiftwatch.twosample.classifier import Classifier
 from shiftwatch.twosample.discriminant import PRIORS
 from shiftwatch.twosample.evidence import Prior, log_scale
@@ -277,6 +277,15 @@ def test_a_kept_sample_comes_back_and_pooling_joins_dictionaries() -> None:
     assert texts == ["a", None, "b", "b", "z"]
 
 
+def test_rows_are_drawn_alike_whether_or_not_some_of_them_are_equal() -> None:
+    values = np.random.default_rng(2).permutation(500).astype(np.float64)
+    for drawn in (values, values // 2):  # all different; pairs
+        one = Sample(500, (numeric("x", drawn),))
+        expected = np.argsort(rows.keys(one), kind="stable")
+        expected = expected[np.random.default_rng(3).permutation(500)]
+        np.testing.assert_array_equal(rows.drawn(one, np.random.default_rng(3)), expected)
+
+
 def test_keys_tell_rows_apart_and_nothing_else() -> None:
     one = Sample(3, (numeric("x", [0.0, 1.0, np.nan]), categorical("c", ["a", "b", "b"])))
     same = Sample(3, (numeric("x", [-0.0, 1.0, np.nan]), categorical("c", ["a", "b", "b"])))
@@ -291,22 +300,40 @@ def test_whitened_coordinates_are_uncorrelated_and_stay_with_their_columns() -> 
     mixing = np.eye(4) + np.eye(4, k=1)
     frame = whitening.fit(sample(rng.standard_normal((5000, 4)) @ mixing))
     fresh = frame.standardised(sample(rng.standard_normal((5000, 4)) @ mixing))
-    varied = fresh.std(axis=0) > 0
-    inner = frame.coordinates(fresh)[:, varied]
+    inner = frame.coordinates(fresh)
     correlation = np.corrcoef(inner.T)
     assert np.abs(correlation - np.eye(4)).max() < 0.1
-    own = np.corrcoef(inner.T, fresh[:, varied].T)[:4, 4:]
+    own = np.corrcoef(inner.T, fresh[:, frame.multiplied].T)[:4, 4:]
     assert (own.argmax(axis=1) == np.arange(4)).all()
 
 
-def test_sums_of_products_over_blocks_are_those_of_rows() -> None:
+def test_the_map_has_the_moments_of_the_columns_and_of_the_products() -> None:
+    rng = np.random.default_rng(23)
+    drawn = sample(rng.standard_normal((700, 70)) * 10.0 ** rng.integers(-3, 4, 70))
+    plain, _ = encoding.encode(encoding.fit(drawn), drawn)
+    wide = plain.astype(np.float64)
+    scale = np.maximum(wide.std(axis=0), 1 / np.sqrt(702))
+    frame = whitening.fit(drawn)
+    np.testing.assert_array_equal(frame.centre, wide.mean(axis=0).astype(np.float32))
+    np.testing.assert_array_equal(frame.scale, scale.astype(np.float32))
+    standard = ((wide - wide.mean(axis=0)) / scale).astype(np.float32)
+    left, right = frame.pairs.T
+    coordinates = frame.whitened(standard).astype(np.float64)
+    products = coordinates[:, left] * coordinates[:, right]
+    np.testing.assert_allclose(frame.pair_centre, products.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(frame.pair_scale, products.std(axis=0), rtol=1e-9)
+
+
+def test_sums_of_coordinates_and_products_over_blocks_are_those_of_rows() -> None:
     rng = np.random.default_rng(20)
     frame = whitening.fit(sample(rng.standard_normal((500, 30))))
-    coordinates = frame.coordinates(frame.standardised(sample(rng.standard_normal((47, 30)))))
+    standardised = frame.standardised(sample(rng.standard_normal((47, 30))))
+    whitened = standardised.astype(float) @ frame.whitening
     left, right = frame.pairs.T
-    products = coordinates[:45, left].astype(float) * coordinates[:45, right]
-    plain = ((products - frame.pair_centre) / frame.pair_scale).reshape(9, 5, -1).sum(axis=1)
-    np.testing.assert_allclose(frame.pair_sums(coordinates, 5), plain, rtol=1e-4, atol=1e-3)
+    products = (whitened[:, left] * whitened[:, right] - frame.pair_centre) / frame.pair_scale
+    every = np.hstack([whitened, products])[:45].reshape(9, 5, -1).sum(axis=1)
+    sums = frame.block_sums(standardised, frame.coordinates(standardised), 5)
+    np.testing.assert_allclose(sums, every, rtol=1e-4, atol=1e-3)
     assert len(frame.pairs) == 30 + 300
 
 

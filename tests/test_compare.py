@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -69,6 +71,25 @@ def test_the_files_of_a_folder_are_one_sample_also_below_partitions(folder: Path
     assert len(run.batch.pieces) == 2
     assert {result.rows_current for result in run.results if result.test == "ks"} == {300}
     assert {finding.column for finding in run.findings if finding.code == "extra_column"} == {"day"}
+
+
+def test_what_the_worker_answers_loads_nothing_heavy_into_the_process_that_asked(
+    folder: Path,
+) -> None:
+    """A number of numpy's in a run would do it, when the answer is unpacked."""
+    script = (
+        "import sys\n"
+        "from shiftwatch.compare import compare_files\n"
+        "from shiftwatch.settings import AlarmSettings, ModelSettings\n"
+        f"files = {str(folder / 'reference.parquet')!r}, {str(folder / 'current.parquet')!r}\n"
+        "settings = ModelSettings(name='m', reference=files[0], batches=files[1])\n"
+        "print(compare_files(settings, alarms=AlarmSettings()).verdict)\n"
+        "heavy = ('numpy', 'scipy', 'pyarrow', 'onnxruntime')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["shift", "[]"]
 
 
 def test_integers_are_categories_where_that_is_said(folder: Path) -> None:

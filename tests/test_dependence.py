@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from scipy import stats
+from scipy import signal, stats
 
 from benchmarks.calibration import dependence as calibration
 from shiftwatch.dependence import Order, doubts, measure
@@ -160,6 +160,25 @@ def test_an_order_that_may_mean_nothing_is_told_and_widens_no_p_value() -> None:
     (told,) = doubts(sorted_, 100, MODEL, None)
     assert "in the order of the file" in told
     assert "name `columns.time`" in told
+
+
+def test_a_long_reference_in_file_order_is_glanced_at_and_still_found_out() -> None:
+    """40 000 of 120 000 rows are looked at: sorted by label, by customer, or a weak stream."""
+    rng = np.random.default_rng(8)
+    rows, noise = 120_000, rng.standard_normal(120_000)
+    customers = np.repeat(rng.standard_normal(rows // 50), 50)
+    orders = {
+        "by label": noise + 0.2 * (np.arange(rows) < rows // 2),
+        "by customer": noise + 0.2 * customers,
+        "stream": signal.lfilter([1], [1, -0.15], noise),
+        "shuffled": noise,
+    }
+    plan = build(TestsSettings(ks=KsSettings()))
+    found = {
+        name: _measured(Sample(rows, (numeric("x", values),)), plan, Order(known=False)).order
+        for name, values in orders.items()
+    }
+    assert [name for name, order in found.items() if not order["dependent"]] == ["shuffled"]
 
 
 def test_doubts_are_named(known: Reference) -> None:

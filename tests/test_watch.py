@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -125,6 +126,20 @@ def test_another_version_of_a_library_prepares_anew(
     before = _fingerprint(context)
     monkeypatch.setattr(house, "versions", lambda: {"numpy": "99.0"})
     assert _fingerprint(context) != before
+
+
+def test_without_a_cache_the_reference_is_the_same_and_nothing_is_written(
+    context: Context, tmp_path: Path
+) -> None:
+    kept = house.load(context).reference
+    before = sorted(tmp_path.rglob("*"))
+    made = house.load(replace(context, cache="")).reference
+    assert sorted(tmp_path.rglob("*")) == before
+    assert made.schema == kept.schema
+    assert json.loads(json.dumps(made.to_plain()[1])) == json.loads(json.dumps(kept.to_plain()[1]))
+    assert made.arrays.keys() == kept.arrays.keys()
+    for name, array in made.arrays.items():
+        np.testing.assert_array_equal(array, kept.arrays[name])
 
 
 def test_a_damaged_cache_is_prepared_again(context: Context) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -48,6 +50,58 @@ def test_a_large_reference_is_looked_at_in_runs_or_every_so_many_rows() -> None:
     assert rows.size == 100_000
     assert np.count_nonzero(np.diff(rows) != 1) == 49
     assert windows.spread(1_000_000).size == 100_000
+    glanced = windows.chunks(1_000_000, windows.GLANCED_AT)
+    assert (glanced.size, glanced[0], glanced[-1]) == (40_000, 0, 999_999)
+
+
+def _untied(rng: np.random.Generator) -> Floats:
+    return rng.standard_normal(5000)
+
+
+def _tied(rng: np.random.Generator) -> Floats:
+    return np.append(rng.poisson(2.0, 4998).astype(np.float64), [np.inf, -np.inf])
+
+
+@pytest.mark.parametrize("values", [_untied, _tied])
+def test_scores_of_a_column_are_its_average_ranks_and_their_distance_from_the_middle(
+    values: Callable[[np.random.Generator], Floats],
+) -> None:
+    drawn = values(np.random.default_rng(1))
+    holes = np.arange(drawn.size) % 3 == 0
+    ranks, distance = windows.scores(numeric("x", drawn))
+    np.testing.assert_allclose(ranks, (stats.rankdata(drawn) - 0.5) / drawn.size - 0.5, atol=1e-15)
+    np.testing.assert_allclose(distance, np.abs(ranks) - np.abs(ranks).mean(), atol=1e-15)
+    nulls, with_holes, _ = windows.scores(numeric("x", np.where(holes, np.nan, drawn)))
+    np.testing.assert_allclose(nulls, holes - holes.mean(), atol=1e-15)
+    assert not with_holes[holes].any()
+    again = (stats.rankdata(drawn[~holes]) - 0.5) / np.count_nonzero(~holes) - 0.5
+    np.testing.assert_allclose(with_holes[~holes], again, atol=1e-15)
+
+
+@pytest.mark.parametrize("rows", [2000, 2013])
+def test_likeness_is_the_formula_of_its_notes(rows: int) -> None:
+    rng = np.random.default_rng(2)
+    column = categorical("x", [f"k{code}" for code in rng.integers(0, 2, rows)])
+    cycles = np.sort(rng.integers(0, 37, rows))
+    own = cycles[:, None] == np.unique(cycles)
+    p_values = []
+    for numbers in windows.scores(column):
+        kurtosis = np.mean(numbers**4) / np.mean(numbers**2) ** 2 - 3
+        inner = [np.flatnonzero(each) for each in own.T]
+        cut = [b[s : s + 20] for b in inner for s in range(0, 20 * (b.size // 20), 20)]
+        short = [b for b in inner if 10 <= b.size < 20]
+        long = [b[s : s + 200] for b in inner for s in range(0, 200 * (b.size // 200), 200)]
+        long += [b for b in inner if 100 <= b.size < 200]
+        for blocks in (cut + short, long, inner):
+            if len(blocks) >= windows.FEWEST:
+                sizes = np.array([b.size for b in blocks])
+                h = sum(b.size * numbers[b].mean() ** 2 for b in blocks) / numbers.var()
+                mean = len(blocks) - sizes.sum() / rows
+                spread = 2 * (len(blocks) - 1) + kurtosis * np.sum(1 / sizes)
+                law = stats.gamma(mean**2 / spread, scale=spread / mean)
+                p_values.append(law.sf(h))
+    expected = min(1.0, len(p_values) * min(p_values))
+    assert windows.alike([column], cycles)["x"] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.slow

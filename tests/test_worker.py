@@ -118,6 +118,21 @@ def _is_alive(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def test_the_worker_loads_neither_what_it_never_uses_nor_onnxruntime_without_a_model() -> None:
+    script = (
+        "import sys\n"
+        "from shiftwatch import child\n"
+        "child._imported()\n"
+        "unused = ('numpy.f2py', 'numpy.testing', 'numpy.ctypeslib', 'onnxruntime', 'scipy.stats')\n"
+        "print([name for name in unused if name in sys.modules])\n"
+        "import numpy\n"
+        "print(numpy.testing.assert_equal(1, 1), 'f2py' in vars(numpy))\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "None False"]
+
+
 def _bounded(memory_mb: int) -> LimitSettings:
     """Limits as nobody can configure them."""
     limits = LimitSettings()

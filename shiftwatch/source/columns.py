@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shiftwatch import whole
@@ -150,10 +150,17 @@ def constant(text: str | None, rows: int, column: SchemaColumn) -> Column:
 def light(array: pa.Array, column: SchemaColumn) -> pa.Array:
     """An array that rows can be taken from: views as texts, unsupported values as mere presence."""
     if column.kind == "unsupported":
-        return pc.if_else(array.is_valid(), True, pa.scalar(None, pa.bool_()))
+        return _compute().if_else(array.is_valid(), True, pa.scalar(None, pa.bool_()))
     if isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
     return array.cast(pa.large_string()) if str(array.type) == "string_view" else array
+
+
+def _compute() -> Any:
+    """Arrow's functions on arrays: plain numbers and texts need none, and not the 20 ms to import."""
+    import pyarrow.compute  # noqa: PLC0415 - see above
+
+    return pyarrow.compute
 
 
 def _values_type(type_: pa.DataType) -> pa.DataType:
@@ -229,7 +236,7 @@ def _numeric(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
 def _exact(array: pa.ChunkedArray, form: whole.Form) -> NDArray[np.int64] | None:
     """Exact values, 0 for null; None of floats, and of decimals beyond 64 bits."""
     if pa.types.is_integer(array.type) and not form.digits:
-        numbers = pc.fill_null(array, 0).to_numpy()
+        numbers = _compute().fill_null(array, 0).to_numpy()
         if pa.types.is_unsigned_integer(array.type):
             return form.of_unsigned(numbers.astype(np.uint64))
         return form.of_signed(numbers.astype(np.int64))
@@ -284,8 +291,9 @@ def _unix_seconds(array: pa.ChunkedArray) -> Floats:
 
 def _floats(array: pa.ChunkedArray) -> Floats:
     """Float64 with NaN for null; whole numbers beyond 2**53 are rounded."""
-    values: Floats = array.cast(pa.float64(), safe=False).to_numpy()
-    return values
+    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        array = array.cast(pa.float64(), safe=False)
+    return np.asarray(array.to_numpy(), dtype=np.float64)
 
 
 def _categories(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
@@ -298,6 +306,7 @@ def _categories(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
 
 def _whole(array: pa.ChunkedArray, column: SchemaColumn) -> pa.ChunkedArray:
     """Floats without fractions as whole numbers; NaN, which some writers mean as null, as null."""
+    pc = _compute()
     present = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
     try:
         return present.cast(pa.int64())
@@ -308,7 +317,10 @@ def _whole(array: pa.ChunkedArray, column: SchemaColumn) -> pa.ChunkedArray:
 
 
 def _coded(chunk: pa.DictionaryArray, column: SchemaColumn) -> Column:
-    codes = chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    indices = chunk.indices.to_numpy(zero_copy_only=False)
+    if chunk.indices.null_count:  # then they are floats, NaN where null
+        indices = np.where(np.isnan(indices), -1, indices)
+    codes = indices.astype(np.int64)
     mapping, categories = _compact(codes, _texts(chunk.dictionary))
     values = mapping[codes]
     return replace(_column(column, values, values >= 0), categories=categories)

@@ -141,11 +141,12 @@ def encode(facts: Sequence[Mapping[str, Any]], sample: Sample) -> tuple[Features
     -------
     Shape (rows, width) float32, and shape (width,) indices into ``sample.columns``.
     """
-    parts = [
-        _encode_column(fact, column) for fact, column in zip(facts, sample.columns, strict=True)
-    ]
-    owners = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
-    return np.ascontiguousarray(np.concatenate(parts, axis=1)), owners
+    widths = [_width(fact) for fact in facts]
+    encoded = np.zeros((sample.rows, sum(widths)), dtype=np.float32)
+    stops = np.cumsum(widths).tolist()
+    for fact, column, stop, width in zip(facts, sample.columns, stops, widths, strict=True):
+        _encode_column(fact, column, encoded[:, stop - width : stop])
+    return encoded, np.repeat(np.arange(len(widths)), widths)
 
 
 def is_constant(reference: Features, current: Features) -> bool:
@@ -155,13 +156,19 @@ def is_constant(reference: Features, current: Features) -> bool:
     return same and np.array_equal(low, current.max(axis=0))
 
 
-def _encode_column(fact: Mapping[str, Any], column: Column) -> Features:
+def _width(fact: Mapping[str, Any]) -> int:
+    """Columns of the matrix that belong to a column of data: the last says which rows are null."""
+    return 2 if fact["kind"] == "numeric" else int(fact["width"]) + 1
+
+
+def _encode_column(fact: Mapping[str, Any], column: Column, out: Features) -> None:
+    """Write one column of data into its columns of the matrix, which hold 0."""
+    out[~column.valid, -1] = fact["null_weight"]
     if column.kind == "numeric":
         with np.errstate(over="ignore"):  # infinitely far is clipped like any other far
             scaled = (column.values / 2 - fact["centre"] / 2) / (fact["scale"] / 2)
-        values = np.where(column.valid, np.clip(scaled, -_CLIP, _CLIP), 0.0)[:, None]
-    else:
-        slots = _slots(column, fact["categories"], hashed=fact["hashed"])
-        values = (slots[:, None] == np.arange(fact["width"])) * fact["weight"]
-    indicator = (~column.valid)[:, None] * fact["null_weight"]
-    return np.concatenate([values, indicator], axis=1).astype(np.float32)
+        out[:, 0] = np.where(column.valid, np.clip(scaled, -_CLIP, _CLIP), 0.0)
+        return
+    slots = _slots(column, fact["categories"], hashed=fact["hashed"])
+    rows = np.flatnonzero(slots >= 0)
+    out[rows, slots[rows]] = fact["weight"]

@@ -49,22 +49,35 @@ def keys(sample: Sample) -> Keys:
     for column in sample.columns:
         own = _column_keys(column)
         own ^= own >> np.uint64(29)
-        total += own * np.uint64(text_key(column.name) | 1)
+        own *= np.uint64(text_key(column.name) | 1)
+        total += own
     return total
 
 
 def _column_keys(column: Column) -> Keys:
     if column.kind == "numeric":
         plain = np.asarray(column.values, dtype=np.float64) + 0.0  # so that -0.0 is 0.0
-        return np.where(column.valid, plain.view(np.uint64), np.uint64(_NULL_KEY))
+        keys_ = plain.view(np.uint64)
+        keys_[~column.valid] = _NULL_KEY
+        return keys_
     table = [*(text_key(text) for text in column.categories), _NULL_KEY]
     return np.array(table, dtype=np.uint64)[column.values.astype(np.int64)]
 
 
 def drawn(sample: Sample, rng: np.random.Generator) -> Positions:
     """Positions of all rows in an order that depends on the rows and the generator only."""
-    order = np.argsort(keys(sample), kind="stable")
+    order = _order(keys(sample))
     return np.asarray(order[rng.permutation(sample.rows)], dtype=np.int64)
+
+
+def _order(keys_: Keys) -> NDArray[np.intp]:
+    """Positions by ascending key, of equal keys the earlier row first.
+
+    A stable sort takes six times as long, and is not needed where all keys differ.
+    """
+    order = np.argsort(keys_)
+    ordered = keys_[order]
+    return np.argsort(keys_, kind="stable") if np.any(ordered[1:] == ordered[:-1]) else order
 
 
 def pooled(first: Sample, second: Sample) -> Sample:

@@ -38,7 +38,12 @@ _MOST_SQUARED = 100
 _MOST_PRODUCTS = 300
 """Products of two columns: half of them the most correlated pairs, half a choice by name."""
 
+<<<<<<< HEAD
 _COLUMNS_AT_ONCE = 512
+=======
+_COLUMNS_AT_ONCE = 64
+"""Columns that are held in double precision at the same time: 2.5 MB of 5000 rows."""
+>>>>>>> main
 
 _BLOCKS_AT_ONCE = 128
 """Blocks whose products are held at the same time: 5 MB at most."""
@@ -80,25 +85,47 @@ class Frame:
         encoded /= self.scale
         return encoded
 
-    def coordinates(self, standardised: Features) -> Features:
-        """Shape (rows, width): whitened."""
+    @property
+    def multiplied(self) -> NDArray[np.int64]:
+        """The coordinates that are in a product, in order."""
+        return np.unique(self.pairs)
+
+    def whitened(self, standardised: Features) -> Features:
+        """All coordinates, shape (rows, width): of rows, of sums of rows, or of weights."""
         return _whitened(standardised, self.whitening)
 
-    def block_sums(self, coordinates: Features, size: int) -> Features:
-        """Sums over blocks of ``size`` consecutive rows, shape (blocks, width + q)."""
-        return np.concatenate(
-            [_summed(coordinates, size), self.pair_sums(coordinates, size)], axis=1
-        )
+    def coordinates(self, standardised: Features) -> Features:
+        """Those that are multiplied, shape (rows, p).
+
+        The others are needed in sums only, and a sum of whitened rows is a whitened sum.
+        """
+        if self.whitening.size == 0:
+            return np.ascontiguousarray(standardised[:, self.multiplied])
+        return np.asarray(standardised @ self.whitening[:, self.multiplied])
+
+    def block_sums(self, standardised: Features, coordinates: Features, size: int) -> Features:
+        """Sums of all coordinates and of products over blocks of ``size`` consecutive rows.
+
+        Parameters
+        ----------
+        standardised, coordinates
+            The same rows; the latter from :meth:`coordinates`.
+
+        Returns
+        -------
+        Shape (blocks, width + q).
+        """
+        whitened = self.whitened(_summed(standardised, size))
+        return np.concatenate([whitened, self.pair_sums(coordinates, size)], axis=1)
 
     def pair_sums(self, coordinates: Features, size: int) -> Features:
         """Sums of standardised products over blocks, shape (blocks, q).
 
         All products of a block are one small matrix product, far cheaper than row by row.
         """
-        numeric, places = np.unique(self.pairs, return_inverse=True)
-        left, right = places.reshape(self.pairs.shape).T
+        left, right = np.searchsorted(self.multiplied, self.pairs).T
         count = coordinates.shape[0] // size
-        shaped = coordinates[: count * size, numeric].reshape(count, size, numeric.size)
+        shaped = coordinates[: count * size].reshape(count, size, coordinates.shape[1])
         sums = np.empty((count, len(self.pairs)), dtype=np.float32)
         for start in range(0, count, _BLOCKS_AT_ONCE):
             part = shaped[start : start + _BLOCKS_AT_ONCE]
@@ -113,23 +140,31 @@ def fit(sample: Sample) -> Frame:
     """Fit on rows; a test stays exact if they are not tested, or are all the rows of both sides."""
     facts = encoding.fit(sample)
     encoded, owners = encoding.encode(facts, sample)
+<<<<<<< HEAD
     standard, centre, scale = _standardised(encoded)
     whitening = _whitening(standard)
     pairs = _pairs(sample, owners, standard)
     products = _products(_whitened(standard, whitening), pairs)
     spread = products.std(axis=0)
+=======
+    centre, scale = _standardise(encoded)
+    whitening = _whitening(encoded)
+    pairs = _pairs(sample, owners, encoded)
+    pair_centre, spread = _product_moments(_whitened(encoded, whitening), pairs)
+>>>>>>> main
     return Frame(
         facts,
         centre.astype(np.float32),
         scale.astype(np.float32),
         whitening,
         pairs,
-        products.mean(axis=0),
+        pair_centre,
         np.where(spread > 1e-6, spread, 1.0),
         owners.astype(np.int64),
     )
 
 
+<<<<<<< HEAD
 def _standardised(encoded: Features) -> tuple[Features, Floats, Floats]:
     """Columns with mean 0 and deviation 1, their means, and their deviations.
 
@@ -147,6 +182,26 @@ def _standardised(encoded: Features) -> tuple[Features, Floats, Floats]:
         scale[part] = np.maximum(own.std(axis=0, dtype=np.float64), 1 / np.sqrt(rows + 2))
         standard[:, part] = (own - centre[part]) / scale[part]
     return standard, centre, scale
+=======
+def _standardise(encoded: Features) -> tuple[Floats, Floats]:
+    """Centre and scale of each column; they are taken out of it in place.
+
+    Few columns at a time: double precision of all of them would be fresh memory four times over,
+    and the system takes longer to give that out than the arithmetic does.
+    """
+    rows, width = encoded.shape
+    centre, scale = np.empty(width), np.empty(width)
+    for start in range(0, width, _COLUMNS_AT_ONCE):
+        few = slice(start, start + _COLUMNS_AT_ONCE)
+        wide = encoded[:, few].astype(np.float64)
+        centre[few] = wide.mean(axis=0)
+        wide -= centre[few]
+        # A feature that never varied here may do so later; it then counts as one row in all these.
+        spread = np.sqrt(np.square(wide).mean(axis=0))
+        scale[few] = np.maximum(spread, 1 / np.sqrt(rows + 2))
+        encoded[:, few] = wide / scale[few]
+    return centre, scale
+>>>>>>> main
 
 
 def _shrunk(correlation: Floats, rows: int) -> Floats:
@@ -183,9 +238,18 @@ def _correlations(standard: Features) -> Floats:
     return np.asarray(found)
 
 
-def _products(coordinates: Features, pairs: NDArray[np.int64]) -> Floats:
-    left, right = (coordinates[:, side].astype(np.float64) for side in pairs.T)
-    return np.asarray(left * right)
+def _product_moments(coordinates: Features, pairs: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the products of pairs, shape (q,) each.
+
+    Two small matrix products; no product is written down row by row.
+    """
+    numeric, places = np.unique(pairs, return_inverse=True)
+    left, right = places.reshape(pairs.shape).T
+    wide = coordinates[:, numeric].astype(np.float64)
+    mean = (wide.T @ wide)[left, right] / max(1, len(wide))
+    wide *= wide
+    square = (wide.T @ wide)[left, right] / max(1, len(wide))
+    return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
 
 def _pairs(sample: Sample, owners: NDArray[np.intp], standard: Features) -> NDArray[np.int64]:
