@@ -149,13 +149,8 @@ class Fit:
         for start in range(0, self.sums.shape[1], _COORDINATES_AT_ONCE):
             z = table @ self.sums[:, start : start + _COORDINATES_AT_ONCE]
             parts = np.split(z, [max(0, self.width - start)], axis=1)
-<<<<<<< HEAD
-            for place, prior in enumerate(PRIORS):
-                totals[place] += prior.log_factor(parts[place]).sum(axis=1, dtype=np.float64)
-=======
             for each, (prior, part) in enumerate(zip(PRIORS, parts, strict=True)):
                 totals[each] += prior.log_factor(part).sum(axis=1, dtype=np.float64)
->>>>>>> main
         fits = []
         counts = (self.width, self.sums.shape[1] - self.width)
         for prior, weight, total, count in zip(PRIORS, _WEIGHTS, totals, counts, strict=True):

@@ -38,12 +38,8 @@ _MOST_SQUARED = 100
 _MOST_PRODUCTS = 300
 """Products of two columns: half of them the most correlated pairs, half a choice by name."""
 
-<<<<<<< HEAD
-_COLUMNS_AT_ONCE = 512
-=======
 _COLUMNS_AT_ONCE = 64
 """Columns that are held in double precision at the same time: 2.5 MB of 5000 rows."""
->>>>>>> main
 
 _BLOCKS_AT_ONCE = 128
 """Blocks whose products are held at the same time: 5 MB at most."""
@@ -140,18 +136,10 @@ def fit(sample: Sample) -> Frame:
     """Fit on rows; a test stays exact if they are not tested, or are all the rows of both sides."""
     facts = encoding.fit(sample)
     encoded, owners = encoding.encode(facts, sample)
-<<<<<<< HEAD
-    standard, centre, scale = _standardised(encoded)
-    whitening = _whitening(standard)
-    pairs = _pairs(sample, owners, standard)
-    products = _products(_whitened(standard, whitening), pairs)
-    spread = products.std(axis=0)
-=======
     centre, scale = _standardise(encoded)
     whitening = _whitening(encoded)
     pairs = _pairs(sample, owners, encoded)
     pair_centre, spread = _product_moments(_whitened(encoded, whitening), pairs)
->>>>>>> main
     return Frame(
         facts,
         centre.astype(np.float32),
@@ -164,25 +152,6 @@ def fit(sample: Sample) -> Frame:
     )
 
 
-<<<<<<< HEAD
-def _standardised(encoded: Features) -> tuple[Features, Floats, Floats]:
-    """Columns with mean 0 and deviation 1, their means, and their deviations.
-
-    Some columns at a time: double precision of all of a wide matrix would be most of a check's
-    memory.
-    """
-    rows, width = encoded.shape
-    standard = np.empty((rows, width), dtype=np.float32)
-    centre, scale = np.empty(width), np.empty(width)
-    for start in range(0, width, _COLUMNS_AT_ONCE):
-        part = slice(start, start + _COLUMNS_AT_ONCE)
-        own = encoded[:, part]
-        centre[part] = own.mean(axis=0, dtype=np.float64)
-        # A feature that never varied here may do so later; it then counts as one row in all these.
-        scale[part] = np.maximum(own.std(axis=0, dtype=np.float64), 1 / np.sqrt(rows + 2))
-        standard[:, part] = (own - centre[part]) / scale[part]
-    return standard, centre, scale
-=======
 def _standardise(encoded: Features) -> tuple[Floats, Floats]:
     """Centre and scale of each column; they are taken out of it in place.
 
@@ -201,7 +170,6 @@ def _standardise(encoded: Features) -> tuple[Floats, Floats]:
         scale[few] = np.maximum(spread, 1 / np.sqrt(rows + 2))
         encoded[:, few] = wide / scale[few]
     return centre, scale
->>>>>>> main
 
 
 def _shrunk(correlation: Floats, rows: int) -> Floats:
