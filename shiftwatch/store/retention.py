@@ -36,14 +36,15 @@ _OLD_COSTS = """
     )
 """
 _OLD_FLIPS = "DELETE FROM flips WHERE at < :notable_from"
-# A model that is not asked about has not been listed: what its folder holds is unknown.
+# A model that is not asked about has not been listed: what its folder holds is unknown. With a
+# plus, as an index of the model would lead past all that is not old.
 _OLD_FILES = """
     INSERT INTO old
     SELECT seq, model, sha256, folders(uri), rows, fault IS NULL AND rows > 0
         AND (duplicate_of IS NULL OR folders(duplicate_of) <> folders(uri))
     FROM files
     WHERE accepted_at < :quiet_from
-        AND model IN (SELECT model FROM listed)
+        AND +model IN (SELECT model FROM listed)
         AND NOT EXISTS (
             SELECT 1 FROM present AS p WHERE p.model = files.model AND p.uri = files.uri
         )
@@ -79,7 +80,7 @@ _DELETE_FILES = "DELETE FROM files WHERE seq IN (SELECT seq FROM old)"
 _OLD_JUDGED = """
     DELETE FROM judged
     WHERE at < :quiet_from
-        AND model IN (SELECT model FROM listed)
+        AND +model IN (SELECT model FROM listed)
         AND NOT EXISTS (
             SELECT 1 FROM present AS p WHERE p.model = judged.model AND p.uri = judged.last_uri
         )
