@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fix docs bench calibrate image lock system-packages clean
+.PHONY: help setup setup-run demo test check fix docs bench bench-peers calibrate image lock system-packages clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,11 +36,14 @@ fix: setup ## let ruff repair what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: setup ## write the generated parts of README.md anew
+docs: setup ## write the generated parts of the README files anew
 	$(BIN)/python .ci/readme.py
 
-bench: setup ## speed, memory and growth; writes benchmarks/results/*.json
-	$(BIN)/python benchmarks/bench.py
+bench: setup ## speed and memory against scipy, the machine and the goals; ARGS="--only ks" for a part
+	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-peers: setup ## the same against other packages, each installed into .peers; ARGS as above
+	$(BIN)/python benchmarks/bench_peers.py $(ARGS)
 
 calibrate: setup ## false-alarm rates, power and delay by simulation; writes benchmarks/results/calibration.json
 	$(BIN)/python benchmarks/calibrate.py
@@ -89,6 +92,6 @@ lock: setup ## resolve the dependencies of pyproject.toml anew into the three lo
 	  | $(COMPILE) - -o requirements-build.lock
 	! grep -n '://' requirements.lock requirements-dev.lock requirements-build.lock
 
-clean: ## remove the virtual environment, caches and what was built
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove the virtual environments, caches and what was built
+	rm -rf $(VENV) .peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find shiftwatch tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
-"""Write the generated parts of README.md anew: `make docs`; a test fails when they are stale.
+"""Write the generated parts of the README files anew: `make docs`; a test fails if they are stale.
 
 In:    the code's own tables and the stored results of the benchmarks.
-Out:   README.md with the parts between its markers replaced.
+Out:   README.md and benchmarks/README.md with the parts between their markers replaced.
 Never: writes a figure that a command of the repository did not make.
 """
 
@@ -11,14 +11,20 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from shiftwatch.decide import TOLERANCES
 from shiftwatch.metrics import table
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.speed import stored  # noqa: E402 - the program is started by its path
+from benchmarks.speed import table as speed  # noqa: E402
+
+READMES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -92,20 +98,68 @@ def tolerances() -> str:
     return "\n".join(lines) + "\n"
 
 
+def asked() -> str:
+    """Goals of speed and memory, and what was measured."""
+    cases = [*stored.cases().values()]
+    bench, peers = stored.load(stored.BENCH), stored.load(stored.PEERS)
+    return _where(bench) + speed.markdown(speed.asked(cases, bench, peers))
+
+
+def bench() -> str:
+    """What `make bench` stored: seconds and memory of every case."""
+    found = stored.load(stored.BENCH)
+    return speed.markdown(speed.scipy([*stored.cases().values()], found))
+
+
+def limits() -> str:
+    """What `make bench` stored of the machine's limits."""
+    found = stored.load(stored.BENCH)
+    return speed.markdown(speed.limits([*stored.cases().values()], found))
+
+
+def peers() -> str:
+    """What `make bench-peers` stored: every peer in every case."""
+    found = stored.load(stored.PEERS)
+    return _where(found) + speed.markdown(speed.against([*stored.cases().values()], found))
+
+
+def _where(found: Mapping[str, Any]) -> str:
+    """The machine and the days of stored figures, as a sentence."""
+    machines = " and ".join(sorted({each["cpu"] for each in found.values()}))
+    days = sorted({each["measured"] for each in found.values()})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return f"Measured on {machines}, one thread, {when}.\n\n"
+
+
+PARTS = {
+    "metrics": table,
+    "rooms": rooms,
+    "calibration": calibration,
+    "levels": levels,
+    "tolerances": tolerances,
+    "asked": asked,
+    "bench": bench,
+    "limits": limits,
+    "peers": peers,
+}
+
+
 def written(text: str) -> str:
-    """The README with its generated parts as they should be."""
-    parts = {
-        "metrics": table,
-        "rooms": rooms,
-        "calibration": calibration,
-        "levels": levels,
-        "tolerances": tolerances,
-    }
-    return _PART.sub(lambda found: found[1] + "\n" + parts[found[2]]() + "\n" + found[3], text)
+    """A README with its generated parts as they should be."""
+    return _PART.sub(lambda found: found[1] + "\n" + PARTS[found[2]]() + "\n" + found[3], text)
+
+
+def main() -> int:
+    """Write the files; or, with ``--check``, only say by the status whether they are stale."""
+    stale = False
+    for path in READMES:
+        before = path.read_text(encoding="utf-8")
+        after = written(before)
+        stale |= before != after
+        if "--check" not in sys.argv and before != after:
+            path.write_text(after, encoding="utf-8")
+    return int(stale and "--check" in sys.argv)
 
 
 if __name__ == "__main__":
-    before = README.read_text(encoding="utf-8")
-    if "--check" in sys.argv:
-        sys.exit(before != written(before))
-    README.write_text(written(before), encoding="utf-8")
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """A verdict within `limits.seconds`: ask the worker, and step down where time runs out.
 
 In:    a way to ask the worker; the check; what past checks of the model took.
-Out:   the judged batch, with what was given up on the way in its cost.
+Out:   the judged batch, with what was given up on the way in its cost; or the run of a failure.
 Never: decides what a step leaves out (`budget` does); hides an attempt.
 """
 
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
-from shiftwatch import budget, energy
+from shiftwatch import budget, decide, energy
 from shiftwatch.budget import Spent
-from shiftwatch.errors import TimeLimitError
+from shiftwatch.errors import TimeLimitError, WorkerError
+from shiftwatch.provenance import provenance
 from shiftwatch.requests import Check, Checked, Request
-from shiftwatch.values import Cost
+from shiftwatch.values import Cost, Run
 
 Call = Callable[[Request], Any]
 """How the worker is asked."""
@@ -28,10 +29,18 @@ class GivenUpError(TimeLimitError):
     of all attempts.
     """
 
-    def __init__(self, fault: TimeLimitError, request: Check, cost: Cost) -> None:
-        super().__init__(fault.what, where=fault.where, hint=fault.hint)
-        self.request = request
-        self.cost = cost
+    request: Check
+    cost: Cost
+
+    @classmethod
+    def after(cls, fault: TimeLimitError, request: Check, cost: Cost) -> Self:
+        """After the fault of the last step."""
+        ended = cls(fault.what, where=fault.where, hint=fault.hint)
+        effort = request.effort
+        given_up = (*effort.given_up, effort.step)
+        ended.request = replace(request, effort=replace(effort, given_up=given_up))
+        ended.cost = cost
+        return ended
 
 
 def attempt(
@@ -71,9 +80,26 @@ def attempt(
             given_up = _with(given_up, fault)
             below = budget.lower(effort, tested)
             if below is None:
-                ended = replace(effort, given_up=(*effort.given_up, effort.step))
-                raise GivenUpError(fault, replace(request, effort=ended), given_up) from fault
+                raise GivenUpError.after(fault, asked, given_up) from fault
             effort = below
+
+
+def failed(request: Check, fault: WorkerError, cost: Cost | None = None) -> Checked:
+    """A failure of ours as a run of its own: no alarm changes, and nothing is green."""
+    before = decide.State.from_json(request.state)
+    context = request.context
+    policy = decide.Policy.of(context.alarms, context.model.tolerance)
+    run = Run(
+        model=context.model.name,
+        batch=request.batch,
+        verdict="error",
+        judged_at=request.judged_at,
+        reasons=(str(fault),),
+        decisions=decide.carried(before, policy),
+        provenance=provenance(request),
+        cost=cost or Cost(0.0, 0.0, 0),
+    )
+    return Checked(run, before.to_json())
 
 
 def _with(cost: Cost, fault: TimeLimitError) -> Cost:
@@ -87,12 +113,13 @@ def _with(cost: Cost, fault: TimeLimitError) -> Cost:
         energy_joules=joules.joules,
         energy_source=joules.source,
         stages={"given_up": cpu_seconds},
+        given_up_seconds=cost.given_up_seconds + fault.wall_seconds,
     )
 
 
 def _with_cost(answer: Checked, given_up: Cost) -> Checked:
     """The answer with what was given up before it."""
-    if not given_up.wall_seconds:
+    if not given_up.given_up_seconds:
         return answer
     own = answer.run.cost
     cost = replace(
@@ -103,5 +130,6 @@ def _with_cost(answer: Checked, given_up: Cost) -> Checked:
         # A sum with an estimate in it is one.
         energy_source=given_up.energy_source,
         stages={**own.stages, **given_up.stages},
+        given_up_seconds=given_up.given_up_seconds,
     )
     return replace(answer, run=replace(answer.run, cost=cost))

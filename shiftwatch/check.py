@@ -102,8 +102,9 @@ def check(watched: Watch, request: Check) -> Checked:
         reason = f"{gathered.rows} rows of at least {needed}"
         judgement = _Judgement((), (), (), gathered, too_few=reason)
         return _concluded(watched, request, state, judgement, stopwatch)
-    with stopwatch.stage("test"):
+    with stopwatch.stage("season"):
         fit = fitted(watched, span)
+    with stopwatch.stage("test"):
         watched, gathered = fit.watched, _doubted(gathered, fit)
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
         plan = _affordable(watched.plan, request)
@@ -337,7 +338,9 @@ def _moment(watched: Watch, request: Check, stratum: str) -> Moment:
 def _reasons(verdict: Verdict, judgement: _Judgement) -> tuple[str, ...]:
     """Why the verdict is not a plain answer."""
     if verdict == "insufficient_data":
-        return (judgement.too_few or "no test had enough rows",)
+        late = any(skip.reason == "time_limit" for skip in judgement.skipped)
+        why = "limits.seconds left no time for a test" if late else "no test had enough rows"
+        return (judgement.too_few or why,)
     if verdict == "error":
         failed = [skip for skip in judgement.skipped if skip.reason == "test_failed"]
         return tuple(f"{skip.test} on {skip.target}: {skip.detail}" for skip in failed)

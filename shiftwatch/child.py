@@ -42,7 +42,9 @@ def main(arguments: list[str]) -> int:
     with Connection(descriptor) as connection:
         try:
             answer = _imported()
-        except (MemoryError, SystemError):  # the latter where C code does not say what it lacked
+        except (MemoryError, SystemError, ImportError) as fault:
+            if not _is_shortage(fault):
+                raise
             connection.send(_shortage(memory_mb))
             return 1
         connection.send("ready")
@@ -123,6 +125,15 @@ def _limit_memory(size: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     bound = size if most == resource.RLIM_INFINITY else min(size, most)
     resource.setrlimit(resource.RLIMIT_DATA, (bound, most))
+
+
+def _is_shortage(fault: MemoryError | ImportError | SystemError) -> bool:
+    """Whether it is the limit: a library that cannot be mapped is an ImportError of the loader.
+
+    A SystemError is C code that does not say what it lacked.
+    """
+    told = ("failed to map", "cannot map", "Cannot allocate memory", "without exception set")
+    return isinstance(fault, MemoryError) or any(words in str(fault) for words in told)
 
 
 def _shortage(memory_mb: int) -> WorkerError:

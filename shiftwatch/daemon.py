@@ -304,7 +304,9 @@ def _listen(web: WebSettings) -> socket.socket:
 
 
 def _log_run(run: Run) -> None:
-    level = logging.WARNING if run.alarm or run.verdict == "error" else logging.INFO
+    smaller = [finding.message for finding in run.findings if finding.code == "degraded"]
+    notable = run.alarm or run.verdict == "error" or smaller
+    level = logging.WARNING if notable else logging.INFO
     _LOG.log(
         level,
         "judged",
@@ -315,5 +317,6 @@ def _log_run(run: Run) -> None:
             "verdict": run.verdict,
             "alarm": run.alarm,
             "seconds": round(run.cost.wall_seconds, 3),
+            **({"degraded": smaller[0]} if smaller else {}),
         },
     )

@@ -15,21 +15,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from shiftwatch import __version__, acceptance, decide
+from shiftwatch import __version__, acceptance
 from shiftwatch.acceptance import Span
-from shiftwatch.attempt import GivenUpError, attempt
+from shiftwatch.attempt import GivenUpError, attempt, failed
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
 from shiftwatch.progress import Listener
-from shiftwatch.provenance import provenance
-from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare, PreparedInfo
+from shiftwatch.requests import Check, Context, Inspect, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
 from shiftwatch.source.listing import GONE, list_folder, new_files
 from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, plan
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
 from shiftwatch.tally import Tally
-from shiftwatch.values import Acceptance, Batch, Cost, FileFacts, Listed, Piece, Run, Verdict
+from shiftwatch.values import Acceptance, Batch, FileFacts, Listed, Piece, Run, Verdict
 from shiftwatch.worker import Worker
 
 _LOG = logging.getLogger(__name__)
@@ -351,11 +350,11 @@ class Monitor:
         try:
             answer = attempt(worker.call, request, watched.past, _reference_rows(watched))
         except GivenUpError as fault:
-            answer = self._failed(fault.request, fault, fault.cost)
+            answer = failed(fault.request, fault, fault.cost)
         except WorkerError as fault:
             if self._stopping:
                 raise Stopped from fault
-            answer = self._failed(request, fault, Cost(0.0, 0.0, 0))
+            answer = failed(request, fault)
         position = {"rows_done": cursor.rows_done, "time_done": cursor.time_done}
         self._store.commit(answer.run, state=answer.state, cursor=json.dumps(position), now=now)
         watched.tally.add_run(answer.run)
@@ -365,23 +364,6 @@ class Monitor:
         if accepted is not None and any(f.code == "acceptance_ended" for f in answer.run.findings):
             self._said(watched, replace(accepted, kind="ended", note="", at=now))
         return answer.run
-
-    def _failed(self, request: Check, fault: WorkerError, cost: Cost) -> Checked:
-        """A failure of ours is a run of its own: no alarm changes, and nothing is green."""
-        before = decide.State.from_json(request.state)
-        model = request.context.model
-        policy = decide.Policy.of(self._settings.alarms, model.tolerance)
-        run = Run(
-            model=model.name,
-            batch=request.batch,
-            verdict="error",
-            judged_at=self._clock(),
-            reasons=(str(fault),),
-            decisions=decide.carried(before, policy),
-            provenance=provenance(request),
-            cost=cost,
-        )
-        return Checked(run, before.to_json())
 
     # --- the snapshot ----------------------------------------------------------------------
 

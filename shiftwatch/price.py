@@ -19,6 +19,7 @@ STAGES: Mapping[str, str] = {
     "and the first time preparing it",
     "read": "reading the rows of the batch",
     "predict": "running the model on them",
+    "season": "choosing the reference rows of the batch's season, and the first time preparing them",
     "test": "the two-sample tests; by test they are told one by one",
     "profile": "what the report shows of each column",
     "summary": "counting the batch for the memory over past batches",

@@ -344,6 +344,8 @@ class Cost:
     """CPU seconds by test, over all of its columns and scopes; a part of the stage ``test``."""
     rows: int = 0
     """Rows that were tested and that the model was run on; 0 where none were, or it is not known."""
+    given_up_seconds: float = 0.0
+    """The part of ``wall_seconds`` that attempts took which `limits.seconds` ended."""
 
 
 @dataclass(frozen=True, slots=True)

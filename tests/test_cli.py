@@ -312,8 +312,10 @@ def test_report_writes_the_newest_batch_or_the_one_asked_for(
     folder, _ = judged
     newest = json.loads(shiftwatch(folder, "report", "shiftwatch.yml", "--format", "json").stdout)
     assert newest["state"] == "shift"
+    assert newest["cost"]["last_day"]["checks"] >= 1
     page = shiftwatch(folder, "report", "shiftwatch.yml", "--batch", newest["batch"]["id"])
     assert page.returncode == 0
+    assert "The 24 hours up to it: " in page.stdout
     assert page.stdout.lstrip().lower().startswith("<!doctype html>")
     target = tmp_path / "report.json"
     ended = shiftwatch(

@@ -143,6 +143,26 @@ def test_a_report_on_a_file_can_be_read_and_enters_no_history(
     assert list(office.desk.timeline(MODEL, 10)) == []
 
 
+def test_reports_say_what_the_day_up_to_their_batch_cost(office: Office) -> None:
+    first = sample_runs.no_shift()
+    later = replace(first, batch=replace(first.batch, id="later"), judged_at=first.judged_at + 3600)
+    for run in (first, later):
+        office.commit(run)
+    document = office.desk.document(MODEL, "later")
+    assert document is not None
+    assert document["cost"]["last_day"] == {
+        "checks": 2,
+        "rows": first.batch.rows + later.batch.rows,
+        "cpu_seconds": first.cost.cpu_seconds + later.cost.cpu_seconds,
+        "energy_joules": 0.0,
+    }
+    page, before = office.desk.html(MODEL, "later"), office.desk.html(MODEL, first.batch.id)
+    assert page is not None
+    assert before is not None
+    assert "The 24 hours up to it: 2 checks" in page
+    assert "The 24 hours up to it: 1 check " in before
+
+
 def test_a_report_on_demand_never_shadows_a_stored_verdict(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

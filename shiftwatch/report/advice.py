@@ -123,7 +123,15 @@ def _after_no_shift(run: Run) -> list[Phrase]:
     ]
 
 
-def _after_insufficient(_run: Run) -> list[Phrase]:
+def _after_insufficient(run: Run) -> list[Phrase]:
+    if any(skip.reason == "time_limit" for skip in run.skipped):
+        return [
+            (
+                "Raise ",
+                Name("limits.seconds"),
+                ", or give the worker more CPU.",
+            )
+        ]
     return [
         (
             "Collect more rows: make the ",

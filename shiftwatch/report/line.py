@@ -61,7 +61,12 @@ def _detail(run: Run) -> str:
     if run.verdict == "shift":
         moved = [d for d in run.decisions if crossed(d)]
         return "; ".join(f"{d.scope}{_by(d)}: {bare(d.columns)}" for d in moved)
-    parts = (_reason(run), "alarm still on" if latched(run) else "")
+    smaller = any(finding.code == "degraded" for finding in run.findings)
+    parts = (
+        "made smaller" if smaller else "",
+        _reason(run),
+        "alarm still on" if latched(run) else "",
+    )
     return "  ".join(part for part in parts if part)
 
 

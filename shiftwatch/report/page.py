@@ -237,7 +237,6 @@ class _Cost:
     """What the check cost, as the page shows it."""
 
     told: tuple[str, ...]
-    energy: str
     assumed: str
     stages: list[spending.Part]
     tests: list[spending.Part]
@@ -247,10 +246,9 @@ def _cost(run: Run, day: DayCost | None) -> _Cost:
     cost = run.cost
     return _Cost(
         spending.spending(run, day),
-        spending.energy_text(cost) or "not measured",
         spending.energy_meaning(cost),
-        spending.stages(cost),
-        spending.tests(cost),
+        spending.by_stage(cost),
+        spending.by_test(cost),
     )
 
 

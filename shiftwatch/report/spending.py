@@ -18,6 +18,9 @@ from shiftwatch.values import Cost, Run
 _LEAST_TOLD = 0.01
 """Share of the CPU time from which on a stage is named in the sentence."""
 
+_LEAST_SHOWN = 0.0005
+"""Share below which a part is not shown: it would read 0."""
+
 _ASIDE = {
     "start": "to start the worker",
     "given_up": "for attempts that limits.seconds ended",
@@ -58,9 +61,9 @@ def amount(value: float, unit: str) -> str:
 
 
 def energy_text(cost: Cost) -> str:
-    """Joules, and whether they were measured; empty where neither."""
+    """Joules, and whether they were measured."""
     if cost.energy_joules is None:
-        return ""
+        return "energy not measured"
     source = cost.energy_source or ""
     how = {"rapl": "measured", "estimate": "estimated"}.get(source, said(source, 60))
     return f"{amount(cost.energy_joules, 'J')} ({how})"
@@ -81,8 +84,8 @@ def _itself(cost: Cost) -> str:
     if asides:
         cpu += f" ({' and '.join(asides)})"
     held = f"{number(round(cost.peak_memory_bytes / 1e6))} MB at most"
-    told = [text for text in (cpu, energy_text(cost)) if text]
-    return f"This check took {', '.join(told)}, {held}."
+    clock = f"{amount(cost.wall_seconds, 's')} by the clock"
+    return f"This check took {', '.join((cpu, clock, energy_text(cost), held))}."
 
 
 def _by_million(run: Run) -> str:
@@ -90,7 +93,7 @@ def _by_million(run: Run) -> str:
     joules = price.per_million(run.cost.energy_joules, run.batch.rows)
     if cpu is None:
         return ""
-    told = f"Per million rows: {amount(cpu, 's')} of CPU"
+    told = f"Per million rows in batches of this size: {amount(cpu, 's')} of CPU"
     return f"{told}." if joules is None else f"{told}, {amount(joules, 'J')}."
 
 
@@ -115,12 +118,12 @@ def _beside_the_model(run: Run) -> str:
     return f"Watching costs {much} the model's own CPU time on these rows ({how})."
 
 
-def stages(cost: Cost) -> list[Part]:
+def by_stage(cost: Cost) -> list[Part]:
     """Stages in their order, then any that this release does not know."""
     return list(_parts(cost.stages, cost.cpu_seconds, list(STAGES)))
 
 
-def tests(cost: Cost) -> list[Part]:
+def by_test(cost: Cost) -> list[Part]:
     """Tests, the most expensive first, with their share in all of the CPU time."""
     ordered = sorted(cost.tests, key=lambda test: -cost.tests[test])
     return list(_parts(cost.tests, cost.cpu_seconds, ordered))
@@ -131,12 +134,14 @@ def _parts(seconds: Mapping[str, float], whole: float, order: list[str]) -> Iter
     names += [name for name in seconds if name not in names]
     for name in names:
         share = min(1.0, max(0.0, seconds[name] / whole)) if whole > 0 else 0.0
+        if share < _LEAST_SHOWN:
+            continue
         yield Part(cut(visible(name.replace("_", " ")), 30), seconds[name], share)
 
 
 def parts_lines(cost: Cost) -> Iterator[str]:
     """The same parts as text, for a place without figures."""
-    for what, parts in (("stage", stages(cost)), ("test", tests(cost))):
+    for what, parts in (("stage", by_stage(cost)), ("test", by_test(cost))):
         if parts:
             told = (f"{part.name} {amount(part.seconds, 's')}" for part in parts)
             yield f"CPU time by {what}: {', '.join(told)}."

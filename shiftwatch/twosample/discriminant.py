@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from shiftwatch.twosample.auc import auc
 from shiftwatch.twosample.evidence import Prior, log_scale
+from shiftwatch.twosample.permutation import labels
 from shiftwatch.twosample.whitening import Frame
 
 Floats = NDArray[np.float64]
@@ -42,7 +43,7 @@ _COORDINATES_AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sides:
-    """Rows of both sides in random order: standardised, and whitened; shape (rows, width)."""
+    """Standardised rows of both sides in random order; shape (rows, width)."""
 
     frame: Frame
     reference: Features
@@ -51,7 +52,8 @@ class Sides:
     def is_constant(self) -> bool:
         """Whether all rows of both sides are one and the same."""
         first = self.reference[0]
-        return bool((self.reference == first).all() and (self.current == first).all())
+        sides = (self.current[:1], self.reference, self.current)  # one row is often enough
+        return all(bool((side == first).all()) for side in sides)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,22 +88,25 @@ class Fit:
     """Sums of standardised coordinates and products over blocks; the batch's blocks come first.
 
     ``sums`` has shape (blocks, width + q) and is scaled so that a mean difference is ``labels @
-    sums``, in standard errors.
+    sums``, in standard errors. ``coordinates`` are those that are multiplied, of the reference's
+    and of the batch's rows.
     """
 
     sums: Features
     width: int
     size: int
     current: int
-    whitened: tuple[Features, Features]
+    coordinates: tuple[Features, Features]
 
     @classmethod
     def of(cls, sides: Sides) -> Fit:
         """Whiten, cut into blocks, standardise by the variance between all blocks."""
-        whitened = tuple(sides.frame.coordinates(side) for side in (sides.reference, sides.current))
-        m, n = len(sides.reference), len(sides.current)
+        frame = sides.frame
+        x, y = frame.coordinates(sides.reference), frame.coordinates(sides.current)
+        m, n = len(x), len(y)
         size = min(-(-(m + n) // _MOST_BLOCKS), max(1, min(m, n) // _LEAST_BLOCKS))
-        sums = np.concatenate([sides.frame.block_sums(side, size) for side in whitened[::-1]])
+        parts = ((sides.current, y), (sides.reference, x))
+        sums = np.concatenate([frame.block_sums(*part, size) for part in parts])
         sums -= sums.mean(axis=0, dtype=np.float64).astype(np.float32)
         rows_current = n // size * size
         rows = len(sums) * size
@@ -109,7 +114,7 @@ class Fit:
         # Centred sums add up to 0, so the reference's sum is minus the batch's.
         spread = 1.0 / rows_current + 1.0 / (rows - rows_current)
         sums *= np.sqrt(spread / variance).astype(np.float32)
-        return cls(sums, sides.current.shape[1], size, n // size, (whitened[0], whitened[1]))
+        return cls(sums, sides.current.shape[1], size, n // size, (x, y))
 
     @property
     def rows_current(self) -> int:
@@ -139,13 +144,13 @@ class Fit:
         -------
         Shape (2, permutations + 1), the observed ones first.
         """
-        labels = _labels(len(self.sums), self.current, permutations, rng)
+        table = labels(len(self.sums), self.current, permutations, rng)
         totals = np.zeros((len(PRIORS), permutations + 1))
         for start in range(0, self.sums.shape[1], _COORDINATES_AT_ONCE):
-            z = labels @ self.sums[:, start : start + _COORDINATES_AT_ONCE]
+            z = table @ self.sums[:, start : start + _COORDINATES_AT_ONCE]
             parts = np.split(z, [max(0, self.width - start)], axis=1)
-            for total, prior, part in zip(totals, PRIORS, parts, strict=True):
-                total += prior.log_factor(part).sum(axis=1, dtype=np.float64)  # noqa: PLW2901 - in place
+            for each, (prior, part) in enumerate(zip(PRIORS, parts, strict=True)):
+                totals[each] += prior.log_factor(part).sum(axis=1, dtype=np.float64)
         fits = []
         counts = (self.width, self.sums.shape[1] - self.width)
         for prior, weight, total, count in zip(PRIORS, _WEIGHTS, totals, counts, strict=True):
@@ -161,13 +166,12 @@ class Fit:
         folds_reference = _folds(len(self.sums) - self.current)
         folds = np.concatenate([folds_current, folds_reference])
         rules = [self._rule(folds, fold, sides.frame) for fold in range(_FOLDS)]
-        scored = [
-            _scored(side, np.repeat(own, self.size), rules, sides.frame)
-            for side, own in zip(self.whitened, (folds_reference, folds_current), strict=True)
-        ]
+        x, y = self.coordinates
         return Scores(
-            scored[0],
-            scored[1],
+            _scored(
+                (sides.reference, x), np.repeat(folds_reference, self.size), rules, sides.frame
+            ),
+            _scored((sides.current, y), np.repeat(folds_current, self.size), rules, sides.frame),
             np.repeat(folds_reference, self.size),
             np.repeat(folds_current, self.size),
         )
@@ -175,10 +179,10 @@ class Fit:
     def _rule(self, folds: NDArray[np.int64], fold: int, frame: Frame) -> tuple[Floats, Floats]:
         """Weights of coordinates, and a matrix of weights of products of those in pairs."""
         kept = folds != fold
-        labels = np.arange(len(self.sums)) < self.current
-        batch, reference = labels & kept, ~labels & kept
-        numeric, places = np.unique(frame.pairs, return_inverse=True)
-        many = numeric.size
+        first = np.arange(len(self.sums)) < self.current
+        batch, reference = first & kept, ~first & kept
+        places = np.searchsorted(frame.multiplied, frame.pairs)
+        many = frame.multiplied.size
         if not (batch.any() and reference.any()):
             return np.zeros(self.width), np.zeros((many, many))
         # Each mean over its own rows; the scale of the standard error hardly changes.
@@ -189,7 +193,7 @@ class Fit:
             prior.slope(part) for prior, part in zip(PRIORS, np.split(z, [self.width]), strict=True)
         ]
         matrix = np.zeros((many, many))
-        left, right = places.reshape(frame.pairs.shape).T
+        left, right = places.T
         matrix[left, right] = slopes[1] / frame.pair_scale
         return slopes[0], matrix
 
@@ -199,27 +203,20 @@ def _folds(blocks: int) -> NDArray[np.int64]:
 
 
 def _scored(
-    whitened: Features,
+    rows: tuple[Features, Features],
     folds: NDArray[np.int64],
     rules: Sequence[tuple[Floats, Floats]],
     frame: Frame,
 ) -> Floats:
-    numeric = np.unique(frame.pairs)
+    """Of standardised rows, and of those of their coordinates that are multiplied."""
+    standardised, coordinates = rows
+    # The rules weigh whitened rows; whitened weights do the same to rows that are not.
+    weights = np.stack([rule[0] for rule in rules], axis=1).astype(np.float32)
+    linear = standardised[: folds.size] @ frame.whitened(weights.T).T
     scores = np.zeros(folds.size)
-    for fold, (weights, matrix) in enumerate(rules):
+    for fold, (_, matrix) in enumerate(rules):
         own = folds == fold
-        part = whitened[: folds.size][own]
-        squared = part[:, numeric]
-        inner = squared @ matrix.astype(np.float32)
-        scores[own] = part @ weights.astype(np.float32) + np.einsum("ij,ij->i", inner, squared)
+        part = coordinates[: folds.size][own]
+        inner = part @ matrix.astype(np.float32)
+        scores[own] = linear[own, fold] + np.einsum("ij,ij->i", inner, part)
     return scores
-
-
-def _labels(blocks: int, current: int, permutations: int, rng: np.random.Generator) -> Features:
-    """0/1 labels, shape (permutations + 1, blocks): row 0 observed, the others random."""
-    order = rng.random((permutations + 1, blocks), dtype=np.float32)
-    order[0, :current] = -1.0
-    chosen = np.argpartition(order, current - 1, axis=1)[:, :current]
-    table = np.zeros((permutations + 1, blocks), dtype=np.float32)
-    np.put_along_axis(table, chosen, np.float32(1.0), axis=1)
-    return table

@@ -49,8 +49,9 @@ class Prior:
         size = np.abs(z)
         near = np.minimum(size, _FAR)
         barely, wide = self._weights()
-        total = np.cosh(self.edge * near)
-        total *= barely
+        rise = np.exp(self.edge * near)  # cosh by hand: exp is many times as fast
+        total = rise + 1 / rise
+        total *= 0.5 * barely
         grown = np.exp(_GROWTH * near * near)
         grown *= wide
         total += grown

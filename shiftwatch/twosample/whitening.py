@@ -81,25 +81,47 @@ class Frame:
         encoded /= self.scale
         return encoded
 
-    def coordinates(self, standardised: Features) -> Features:
-        """Shape (rows, width): whitened."""
+    @property
+    def multiplied(self) -> NDArray[np.int64]:
+        """The coordinates that are in a product, in order."""
+        return np.unique(self.pairs)
+
+    def whitened(self, standardised: Features) -> Features:
+        """All coordinates, shape (rows, width): of rows, of sums of rows, or of weights."""
         return _whitened(standardised, self.whitening)
 
-    def block_sums(self, coordinates: Features, size: int) -> Features:
-        """Sums over blocks of ``size`` consecutive rows, shape (blocks, width + q)."""
-        return np.concatenate(
-            [_summed(coordinates, size), self.pair_sums(coordinates, size)], axis=1
-        )
+    def coordinates(self, standardised: Features) -> Features:
+        """Those that are multiplied, shape (rows, p).
+
+        The others are needed in sums only, and a sum of whitened rows is a whitened sum.
+        """
+        if self.whitening.size == 0:
+            return np.ascontiguousarray(standardised[:, self.multiplied])
+        return np.asarray(standardised @ self.whitening[:, self.multiplied])
+
+    def block_sums(self, standardised: Features, coordinates: Features, size: int) -> Features:
+        """Sums of all coordinates and of products over blocks of ``size`` consecutive rows.
+
+        Parameters
+        ----------
+        standardised, coordinates
+            The same rows; the latter from :meth:`coordinates`.
+
+        Returns
+        -------
+        Shape (blocks, width + q).
+        """
+        whitened = self.whitened(_summed(standardised, size))
+        return np.concatenate([whitened, self.pair_sums(coordinates, size)], axis=1)
 
     def pair_sums(self, coordinates: Features, size: int) -> Features:
         """Sums of standardised products over blocks, shape (blocks, q).
 
         All products of a block are one small matrix product, far cheaper than row by row.
         """
-        numeric, places = np.unique(self.pairs, return_inverse=True)
-        left, right = places.reshape(self.pairs.shape).T
+        left, right = np.searchsorted(self.multiplied, self.pairs).T
         count = coordinates.shape[0] // size
-        shaped = coordinates[: count * size, numeric].reshape(count, size, numeric.size)
+        shaped = coordinates[: count * size].reshape(count, size, coordinates.shape[1])
         sums = np.empty((count, len(self.pairs)), dtype=np.float32)
         for start in range(0, count, _BLOCKS_AT_ONCE):
             part = shaped[start : start + _BLOCKS_AT_ONCE]
