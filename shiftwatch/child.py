@@ -22,7 +22,7 @@ from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.progress import Listener, Progress, heard_by
 from shiftwatch.requests import Request
 
-_NEVER_USED = ("ctypeslib", "f2py", "testing")
+_NEVER_USED = ("ctypeslib", "f2py", "ma", "polynomial", "testing")
 """Parts of numpy whose import takes as long as numpy's own."""
 
 _LAST_WORDS = 64_000_000
