@@ -109,8 +109,9 @@ def power_sums(matrix: Floats, scale: float) -> tuple[float, float, float]:
     >>> power_sums(np.diag([1.0, 2.0]), 1.0)
     (3.0, 5.0, 9.0)
     """
-    square = matrix @ matrix
-    sums = np.trace(matrix), np.trace(square), np.sum(square * matrix)
+    single = matrix.astype(np.float32)  # six digits of a scale are plenty
+    square = single @ single
+    sums = np.trace(matrix), np.trace(square), np.einsum("ij,ij", square, single)
     return float(sums[0] * scale), float(sums[1] * scale**2), float(sums[2] * scale**3)
 
 
