@@ -55,17 +55,14 @@ class Measured:
         repetitions: int,
         loops: int = 1,
     ) -> None:
-        """Time ours and every peer by turns; what takes seconds is repeated less often."""
-        spent = 0.0
+        """Time ours and every peer by turns; who takes seconds is repeated less often."""
+        spent = dict.fromkeys(peers, 0.0)
         for _ in range(repetitions):
             self.seconds.append(cpu_seconds(ours, loops))
-            spent += self.seconds[-1] * loops
-            for name, work in peers.items():
-                taken = self.peers.setdefault(name, [])
-                taken.append(cpu_seconds(work, loops))
-                spent += taken[-1] * loops
-            if spent > _PATIENCE:
-                return
+            for name in (name for name in peers if spent[name] < _PATIENCE):
+                taken = cpu_seconds(peers[name], loops)
+                self.peers.setdefault(name, []).append(taken)
+                spent[name] += taken * loops
 
 
 Run = Callable[[int, Path], Measured]
