@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     _limit_memory(memory_mb * 1_000_000)
     with Connection(descriptor) as connection:
         try:
-            answer = _imported()
+            answer = imported()
         except (MemoryError, SystemError, ImportError) as fault:
             if not _is_shortage(fault):
                 raise
@@ -101,7 +101,7 @@ def _sending(connection: Connection) -> Listener:
     return send
 
 
-def _imported() -> Callable[[Request], object]:
+def imported() -> Callable[[Request], object]:
     """What answers; the imports below it are heavy, and stay below the limit.
 
     They make much and drop nothing, so looking for garbage meanwhile would cost a tenth more.
