@@ -26,7 +26,7 @@ from shiftwatch.values import TESTED_SCOPES, SchemaColumn, Scope
 JOINT = "*"
 """Target of a joint test."""
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when what a test prepares changes within a version, so that no cache is mistaken."""
 
 DERIVED_TESTS = ("ks", "chi2")
