@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shiftwatch import __version__, cache, derive, roles
+from shiftwatch.cost import preparing
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.model import OnnxModel, Prediction
@@ -172,10 +173,11 @@ class Rows:
 
 
 def _prepared(context: Context, model: OnnxModel | None, plan: Plan, draws: str) -> Reference:
-    rows = reference_rows(context, model)
-    _check_tolerances(context.model, rows.schema)
-    reference = prepare(rows.sample, rows.schema, plan, draws)
-    return measure(reference, *_in_order(rows), plan, draws)
+    with preparing():
+        rows = reference_rows(context, model)
+        _check_tolerances(context.model, rows.schema)
+        reference = prepare(rows.sample, rows.schema, plan, draws)
+        return measure(reference, *_in_order(rows), plan, draws)
 
 
 def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
