@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shiftwatch import __version__, cache, derive, roles
-from shiftwatch.cost import preparing
+from shiftwatch import __version__, cache, cost, derive, roles
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.model import OnnxModel, Prediction
@@ -173,7 +172,7 @@ class Rows:
 
 
 def _prepared(context: Context, model: OnnxModel | None, plan: Plan, draws: str) -> Reference:
-    with preparing():
+    with cost.preparing():
         rows = reference_rows(context, model)
         _check_tolerances(context.model, rows.schema)
         reference = prepare(rows.sample, rows.schema, plan, draws)
