@@ -171,12 +171,12 @@ class Rows:
     come last, and are NaN."""
 
 
+@cost.preparing()
 def _prepared(context: Context, model: OnnxModel | None, plan: Plan, draws: str) -> Reference:
-    with cost.preparing():
-        rows = reference_rows(context, model)
-        _check_tolerances(context.model, rows.schema)
-        reference = prepare(rows.sample, rows.schema, plan, draws)
-        return measure(reference, *_in_order(rows), plan, draws)
+    rows = reference_rows(context, model)
+    _check_tolerances(context.model, rows.schema)
+    reference = prepare(rows.sample, rows.schema, plan, draws)
+    return measure(reference, *_in_order(rows), plan, draws)
 
 
 def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
