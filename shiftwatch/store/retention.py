@@ -21,11 +21,12 @@ from shiftwatch.store.sqlite import loaded_text, stored_text
 # The history of faults and of alarms outlives that of quiet days.
 _OLD_RUNS = """
     DELETE FROM runs
-    WHERE judged_at < CASE
-            WHEN flipped OR verdict IN ('shift', 'error', 'invalid_data') THEN :notable_from
-            ELSE :quiet_from
-        END
-        AND seq NOT IN (SELECT max(seq) FROM runs GROUP BY model)
+    WHERE judged_at < :quiet_from
+        AND (
+            judged_at < :notable_from
+            OR NOT (flipped OR verdict IN ('shift', 'error', 'invalid_data'))
+        )
+        AND seq < (SELECT max(newest.seq) FROM runs AS newest WHERE newest.model = runs.model)
 """
 # With its run, or the cost of a check would outlive what it was paid for.
 _OLD_COSTS = """
