@@ -22,14 +22,14 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.speed import stored, table  # noqa: E402 - the program may be started by its path
 from benchmarks.speed.clock import child  # noqa: E402
 from benchmarks.speed.data import write_tables  # noqa: E402
-from benchmarks.speed.harness import Case, Measured, figures  # noqa: E402
+from benchmarks.speed.harness import Case, Measured, Task, figures  # noqa: E402
 
 _ROUNDS, _REPETITIONS = 3, 3
 _LIMIT = 300
 """CPU seconds of one round of a case."""
 
 
-def one_round(name: str, repetitions: int, folder: Path) -> Measured:
+def one_round(name: str, task: Task) -> Measured:
     """One round of a case in a fresh process on one thread.
 
     Raises
@@ -38,7 +38,8 @@ def one_round(name: str, repetitions: int, folder: Path) -> Measured:
         If it fails; with what it said.
     """
     command = [sys.executable, __file__, "--case", name]
-    command += ["--repetitions", str(repetitions), "--folder", str(folder)]
+    command += ["--repetitions", str(task.repetitions), "--folder", str(task.folder)]
+    command += ["--alone"] if task.alone else []
     ended = child(command, folder=ROOT, limit=_LIMIT)
     if ended.status:
         how = f"was stopped after {_LIMIT} s" if ended.stopped else f"ended with {ended.status}"
@@ -58,7 +59,7 @@ def run(chosen: Sequence[Case], rounds: int, repetitions: int, kept: stored.Stor
         for number in range(rounds):
             for case in (case for case in chosen if case.name not in failed):
                 try:
-                    made = one_round(case.name, repetitions, Path(name))
+                    made = one_round(case.name, Task(repetitions, Path(name)))
                 except RuntimeError as fault:
                     failed[case.name] = str(fault)
                     print(fault, flush=True)
@@ -87,10 +88,12 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=_REPETITIONS)
     parser.add_argument("--case", help="one round of this case, here")
     parser.add_argument("--folder", type=Path, help="where the tables are; for --case")
+    parser.add_argument("--alone", action="store_true", help="without scipy; for --case")
     options = parser.parse_args()
     cases = stored.cases()
     if options.case:
-        made = cases[options.case].run(options.repetitions, options.folder)
+        task = Task(options.repetitions, options.folder, options.alone)
+        made = cases[options.case].run(task)
         print(json.dumps(asdict(made)))
         return 0
     chosen = [case for case in cases.values() if options.only in case.name]

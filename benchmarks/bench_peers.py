@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench import one_round  # noqa: E402 - the program may be started by its path
 from benchmarks.speed import data, stored, table  # noqa: E402
-from benchmarks.speed.harness import Measured, ratio, spread  # noqa: E402
+from benchmarks.speed.harness import Measured, Task, ratio, spread  # noqa: E402
 from benchmarks.speed.peers import CELLS, Cell, Told, ask, difference, environment, names  # noqa: E402
 
 _ROUNDS, _REPETITIONS = 3, 3
@@ -32,20 +32,19 @@ Rounds = list[tuple[Told, Measured]]
 
 
 def run_case(case: str, cells: Mapping[str, Cell], options: argparse.Namespace) -> dict[str, Any]:
-    """All rounds of a case: in each, a peer and ours by turns."""
+    """All rounds of a case: in each, a peer, ours, the next peer, ours."""
     made: dict[str, Rounds] = {peer: [] for peer in cells}
     with tempfile.TemporaryDirectory(prefix="shiftwatch-peers-") as name:
         folder = Path(name)
         data.write_arrays(case, folder)
         data.write_tables(folder)
+        task = Task(options.repetitions, folder, alone=True)
         for number in range(options.rounds):
-            waiting = [peer for peer, rounds in made.items() if not _settled(rounds)]
-            ours = one_round(case, options.repetitions, folder) if waiting else Measured()
-            for peer in waiting:
-                told = _told(peer, case, folder, options.repetitions)
+            for peer in (peer for peer, rounds in made.items() if not _settled(rounds)):
+                told = _told(peer, case, task)
+                ours = Measured() if told.fault else one_round(case, task)
                 made[peer].append((told, ours))
-                seconds = f"{statistics.median(told.seconds):.3g} s" if told.seconds else told.fault
-                print(f"round {number + 1}  {case:20} {peer:14} {seconds}", flush=True)
+                print(f"round {number + 1}  {case:20} {peer:14} {_said(told, ours)}", flush=True)
     return {peer: entry(cells[peer], rounds) for peer, rounds in made.items()}
 
 
@@ -54,9 +53,16 @@ def _settled(rounds: Rounds) -> bool:
     return any(told.fault or told.cost > _LONG for told, _ in rounds)
 
 
-def _told(peer: str, case: str, folder: Path, repetitions: int) -> Told:
+def _told(peer: str, case: str, task: Task) -> Told:
     fault = environment(peer)
-    return Told(fault=fault) if fault else ask(peer, case, folder, repetitions)
+    return Told(fault=fault) if fault else ask(peer, case, task.folder, task.repetitions)
+
+
+def _said(told: Told, ours: Measured) -> str:
+    if told.fault:
+        return told.fault
+    theirs, mine = (table.short(statistics.median(each.seconds)) for each in (told, ours))
+    return f"{theirs} s, ours {mine} s"
 
 
 def entry(cell: Cell, rounds: Rounds) -> dict[str, Any]:
@@ -88,8 +94,8 @@ def chosen(only: str) -> dict[str, dict[str, Cell]]:
     return {case: cells for case, cells in found.items() if cells}
 
 
-def main() -> None:
-    """Install, run, store after every case, print the tables."""
+def main() -> int:
+    """Install, run, store after every case, print the tables; status 1 if a case of ours failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="cells whose case or peer contains this")
     parser.add_argument("--setup", action="store_true", help="install the peers and stop")
@@ -99,11 +105,17 @@ def main() -> None:
     if options.setup:
         for peer in names():
             print(f"{peer:14} {environment(peer) or 'ready'}", flush=True)
-        return
+        return 0
     kept = stored.load(stored.PEERS)
     wanted = chosen(options.only)
+    failed = 0
     for case, cells in wanted.items():
-        found = run_case(case, cells, options)
+        try:
+            found = run_case(case, cells, options)
+        except RuntimeError as fault:  # ours failed; the other cases may not
+            print(fault, flush=True)
+            failed += 1
+            continue
         others = kept.get(case, {}).get("peers", {})
         about = stored.circumstances()
         kept[case] = about | {
@@ -113,7 +125,8 @@ def main() -> None:
     cases = [case for name, case in stored.cases().items() if name in wanted]
     print(table.aligned(table.against(cases, kept)))
     print(table.aligned(table.asked(cases, stored.load(stored.BENCH), kept)))
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -115,10 +115,15 @@ class MmdSettings:
 
     features: int = 256
     """Random Fourier features per bandwidth, even; up to four bandwidths are used. More follow the
-    exact kernel more closely; with two columns 512 had no more power than 256."""
+    exact kernel more closely; with two columns 512 had no more power than 256. With ``kernel: median``
+    they only name rows and columns."""
 
     max_rows: int = 5000
     """Rows of each side at most; more are subsampled by seed and the report says so."""
+
+    kernel: Literal["aggregate", "median"] = "aggregate"
+    """``aggregate``: several widths of the kernel with random features, combined; finds most.
+    ``median``: one Gaussian kernel at the median distance, exact; plain MMD as it is in papers."""
 
     def __post_init__(self) -> None:
         _check_at_least("permutations", self.permutations, 99)

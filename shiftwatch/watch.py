@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from shiftwatch import __version__, cache, derive, roles
+from shiftwatch import __version__, cache, cost, derive, roles
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.reference import FORMAT, Reference, generator, prepare, root
@@ -202,6 +202,7 @@ class Rows:
     """How many rows were taken, and why not all; empty where all were."""
 
 
+@cost.preparing()
 def _prepared(context: Context, model: OnnxModel | None, plan: Plan, draws: str) -> Reference:
     rows = reference_rows(context, model)
     _check_tolerances(context.model, rows.schema)

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.bench_peers import chosen, entry
 from benchmarks.speed import clock, harness, peers, stored, table
-from benchmarks.speed.harness import Case, Goal, Measured, faster, figures
+from benchmarks.speed.harness import Case, Goal, Measured, Task, faster, figures
 from benchmarks.speed.peers import CELLS, PROGRAMS, Cell, Told, difference
 
 CASES = stored.cases()
@@ -20,8 +20,8 @@ ASKED_OF_PEERS = {"nannyml", "whylogs", "alibi_detect", "goodpoints"}
 """Of whom a goal of the cases speaks, besides scipy and the floor."""
 
 
-def measured(repetitions: int, folder: Path) -> Measured:
-    del repetitions, folder
+def measured(task: Task) -> Measured:
+    del task
     return Measured()
 
 

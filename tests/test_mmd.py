@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shiftwatch.sample import Sample, categorical, numeric
-from shiftwatch.twosample import encoding, kernel, pair, spectral, witness
+from shiftwatch.twosample import encoding, kernel, pair, rows, spectral, witness
 from shiftwatch.twosample.mmd import Mmd
 from shiftwatch.twosample.protocol import Outcome
 
@@ -140,17 +140,8 @@ def test_tail_is_never_zero() -> None:
     assert spectral.tail_p(1e300, np.linspace(0, 1, 99)) > 0
 
 
-def test_joined_samples_match_categories_by_text() -> None:
-    first = Sample(3, (categorical("c", ["a", "b", None]),))
-    second = Sample(3, (categorical("c", ["b", "new", None]),))
-    (column,) = pair.joined(first, second).columns
-    texts = [column.categories[code] if code >= 0 else None for code in column.values]
-    assert texts == ["a", "b", None, "b", "new", None]
-    assert column.valid.tolist() == [True, True, False] * 2
-
-
 def test_a_pooled_fit_does_not_know_which_side_a_row_is_on() -> None:
-    both = pair.joined(_rare(np.random.default_rng(7), 90), _rare(np.random.default_rng(8), 60))
+    both = rows.pooled(_rare(np.random.default_rng(7), 90), _rare(np.random.default_rng(8), 60))
     order = np.random.default_rng(9).permutation(150)
     assert encoding.fit(both) == encoding.fit(both.take(order))
 
@@ -216,8 +207,8 @@ def test_interval_covers_the_distance_of_two_normals(shift: float) -> None:
 def test_upper_end_falls_with_the_rows_where_nothing_differs() -> None:
     rng = np.random.default_rng(15)
     highs = []
-    for rows in (100, 1000, 10_000):
-        x, y = rng.standard_normal((rows, 2)), rng.standard_normal((rows, 2))
+    for count in (100, 1000, 10_000):
+        x, y = rng.standard_normal((count, 2)), rng.standard_normal((count, 2))
         highs.append(_distance(_pair(x, y, 0.25, features=64))[2])
     # It goes with 1/sqrt(rows), so by about 10 from the first to the last.
     assert highs[0] < 0.25

@@ -122,7 +122,7 @@ def test_the_worker_loads_neither_what_it_never_uses_nor_onnxruntime_without_a_m
     script = (
         "import sys\n"
         "from shiftwatch import child\n"
-        "child._imported()\n"
+        "child.imported()\n"
         "unused = ('numpy.f2py', 'numpy.testing', 'numpy.ctypeslib', 'onnxruntime', 'scipy.stats')\n"
         "print([name for name in unused if name in sys.modules])\n"
         "import numpy\n"

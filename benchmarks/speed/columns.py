@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from benchmarks.speed.data import KS_SHAPES, Floats, ks_columns
-from benchmarks.speed.harness import Case, Goal, Measured, agree, faster, tested
+from benchmarks.speed.harness import Case, Goal, Measured, Task, agree, faster, tested
 from shiftwatch.sample import Column, numeric
 from shiftwatch.twosample.chisquare import ChiSquare
 from shiftwatch.twosample.ks import Ks
@@ -20,18 +19,19 @@ SHOWN = 10
 """Columns whose answers are held against a peer's."""
 
 
-def ks(case: str, repetitions: int) -> Measured:
+def ks(case: str, task: Task) -> Measured:
     """KS of every column; the peers' ``ks_2samp`` sorts the reference every time."""
     references, batches = ks_columns(case)
     rng, test, measured = np.random.default_rng(1), Ks(), Measured()
-    sides = [(numeric("x", a), numeric("x", b)) for a, b in zip(references, batches, strict=True)]
+    sides = [numeric("x", reference) for reference in references]
     began = time.process_time()
-    prepared = [test.prepare(reference, rng) for reference, _ in sides]
+    prepared = [test.prepare(reference, rng) for reference in sides]
     measured.facts["prepare seconds"] = time.process_time() - began
 
     def ours() -> list[Outcome]:
-        pairs = zip(prepared, sides, strict=True)
-        return [tested(test.run(kept, current, rng)) for kept, (_, current) in pairs]
+        # Fresh columns, as a column is sorted once and remembers it.
+        pairs = zip(prepared, (numeric("x", batch) for batch in batches), strict=True)
+        return [tested(test.run(kept, current, rng)) for kept, current in pairs]
 
     def peer(first: int = len(sides)) -> list[Any]:
         return [stats.ks_2samp(references[j], batches[j]) for j in range(first)]
@@ -42,7 +42,7 @@ def ks(case: str, repetitions: int) -> Measured:
     agree(measured.answers["statistic"], distances, rtol=0, atol=1e-12)
     # scipy's asymptotic law is another approximation of the same p-value: a per cent apart.
     agree(measured.answers["p_value"], [each.pvalue for each in theirs], rtol=0.02, atol=0)
-    measured.by_turns(ours, {"scipy": peer}, repetitions)
+    measured.by_turns(task, ours, {"scipy": peer})
     return measured
 
 
@@ -53,9 +53,8 @@ def _answers(outcomes: list[Outcome]) -> dict[str, list[float]]:
     }
 
 
-def chi_square(repetitions: int, folder: Path) -> Measured:
+def chi_square(task: Task) -> Measured:
     """Chi-square of 10 columns of 50 categories; the peer, too, counts only the batch."""
-    del folder
     rng = np.random.default_rng(2)
     shares = 1 / np.arange(1, 51)
     shares /= shares.sum()
@@ -78,7 +77,7 @@ def chi_square(repetitions: int, folder: Path) -> Measured:
     # Ours joins the p-value of X2 with that of the category that changed most; scipy has the first.
     of_all_cells = [o.explanation["p_value_all_cells"] for o in mine]
     agree(of_all_cells, [t.pvalue for t in theirs], rtol=1e-9, atol=0)
-    measured.by_turns(ours, {"scipy": peer}, repetitions, loops=20)
+    measured.by_turns(task, ours, {"scipy": peer}, loops=20)
     return measured
 
 
@@ -99,9 +98,8 @@ def _ks_case(case: str) -> Case:
     columns, rows_reference, rows_batch = KS_SHAPES[case]
     work = f"KS, {columns} columns, reference {rows_reference:,}, batch {rows_batch:,}"
 
-    def run(repetitions: int, folder: Path) -> Measured:
-        del folder
-        return ks(case, repetitions)
+    def run(task: Task) -> Measured:
+        return ks(case, task)
 
     return Case(case, work, run, _KS_GOALS[case], quick=case == "ks_reference_100k")
 

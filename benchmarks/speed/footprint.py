@@ -17,7 +17,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from benchmarks.speed.clock import MEGABYTE, child, status
-from benchmarks.speed.harness import Case, Goal, Measured
+from benchmarks.speed.harness import Case, Goal, Measured, Task
 from shiftwatch.demo import MODEL_PATH
 from shiftwatch.demo.generator import write_batch, write_reference
 
@@ -35,26 +35,24 @@ _BATCHES = 3
 _PATIENCE = 120.0
 
 
-def import_package(repetitions: int, folder: Path) -> Measured:
+def import_package(task: Task) -> Measured:
     """``import shiftwatch``, the interpreter's own start left out."""
-    del folder
-    return _import("shiftwatch", repetitions)
+    return _import("shiftwatch", task)
 
 
-def import_worker(repetitions: int, folder: Path) -> Measured:
+def import_worker(task: Task) -> Measured:
     """All that the worker imports before its first check."""
-    del folder
-    return _import("shiftwatch.check", repetitions)
+    return _import("shiftwatch.check", task)
 
 
-def _import(name: str, repetitions: int) -> Measured:
+def _import(name: str, task: Task) -> Measured:
     measured = Measured()
     program = (
         "import time; began = time.process_time(); "
         f"import {name}; print(time.process_time() - began); "
         "print(open('/proc/self/status').read())"
     )
-    for _ in range(repetitions):
+    for _ in range(task.repetitions):
         seconds, _, told = child([sys.executable, "-c", program]).printed.partition("\n")
         measured.seconds.append(float(seconds))
         measured.facts["peak megabytes"] = (
@@ -63,11 +61,10 @@ def _import(name: str, repetitions: int) -> Measured:
     return measured
 
 
-def daemon_idle(repetitions: int, folder: Path) -> Measured:
+def daemon_idle(task: Task) -> Measured:
     """``shiftwatch run`` after a few batches, a page and a scrape, once its worker has ended."""
-    del repetitions
     measured = Measured()
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+    with tempfile.TemporaryDirectory(dir=task.folder) as name:
         home = Path(name)
         (home / "batches").mkdir()
         (home / "shiftwatch.yml").write_text(_CONFIG, encoding="utf-8")
@@ -115,9 +112,9 @@ def _children(pid: int) -> str:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
 
 
-def installed(repetitions: int, folder: Path) -> Measured:
+def installed(task: Task) -> Measured:
     """Files of shiftwatch's dependencies, theirs included and extras left out."""
-    del repetitions, folder
+    del task  # files need neither data nor repetition
     measured = Measured()
     sizes = [_size(name) for name in _closure("shiftwatch") - {"shiftwatch"}]
     compiled = sum(size for _, size in sizes) / MEGABYTE

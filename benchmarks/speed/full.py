@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.clock import MEGABYTE, child, cpu_seconds, status, warm
-from benchmarks.speed.harness import Case, Goal, Measured
+from benchmarks.speed.harness import Case, Goal, Measured, Task
 from shiftwatch.check import answer
 from shiftwatch.requests import Check, Checked, Context, Inspect, Prepare
 from shiftwatch.settings import (
@@ -31,38 +31,38 @@ ANSWERS = ("shift", "no_shift")
 """Verdicts of a check in which everything was tested."""
 
 
-def check_univariate(repetitions: int, folder: Path) -> Measured:
+def check_univariate(task: Task) -> Measured:
     """``ks``, ``chi2``, ``nulls``, ``unseen`` and ``distinct``; no joint test."""
-    return _full(UNIVARIATE, repetitions, folder)
+    return _full(UNIVARIATE, task)
 
 
-def check_everything(repetitions: int, folder: Path) -> Measured:
+def check_everything(task: Task) -> Measured:
     """The same with MMD and the classifier test: what runs by default."""
-    return _full(TestsSettings.all(), repetitions, folder)
+    return _full(TestsSettings.all(), task)
 
 
-def _full(tests: TestsSettings, repetitions: int, folder: Path) -> Measured:
+def _full(tests: TestsSettings, task: Task) -> Measured:
     measured = Measured()
-    with tempfile.TemporaryDirectory(dir=folder) as cache:
-        context = _context(tests, folder, cache)
+    with tempfile.TemporaryDirectory(dir=task.folder) as cache:
+        context = _context(tests, task.folder, cache)
         measured.facts["prepare seconds"] = cpu_seconds(lambda: answer(Prepare(context)))
         request = _request(context, answer)
         _judged(answer(request))
-        measured.seconds = warm(lambda: answer(request), repetitions)
+        measured.seconds = warm(lambda: answer(request), task.repetitions)
     return measured
 
 
-def worker(repetitions: int, folder: Path) -> Measured:
+def worker(task: Task) -> Measured:
     """Everything, in a worker that maps a reference another worker has prepared."""
     measured = Measured()
-    with tempfile.TemporaryDirectory(dir=folder) as cache:
-        context = _context(TestsSettings.all(), folder, cache)
+    with tempfile.TemporaryDirectory(dir=task.folder) as cache:
+        context = _context(TestsSettings.all(), task.folder, cache)
         with Worker(LimitSettings()) as child_:
             child_.call(Prepare(context))
         with Worker(LimitSettings()) as child_:
             request = _request(context, child_.call)
             _judged(child_.call(request))
-            for _ in range(repetitions):
+            for _ in range(task.repetitions):
                 cost = _judged(child_.call(request)).run.cost
                 measured.seconds.append(cost.cpu_seconds)
                 measured.facts["peak megabytes"] = cost.peak_memory_bytes / MEGABYTE
@@ -73,11 +73,11 @@ def worker(repetitions: int, folder: Path) -> Measured:
     return measured
 
 
-def cold_compare(repetitions: int, folder: Path) -> Measured:
+def cold_compare(task: Task) -> Measured:
     """``shiftwatch compare`` from start to end: imports, reference, everything tested."""
     measured = Measured()
-    tables = [str(folder / name) for name in ("reference", "batch")]
-    for _ in range(min(repetitions, 2)):
+    tables = [str(task.folder / name) for name in ("reference", "batch")]
+    for _ in range(min(task.repetitions, 2)):
         ended = child([sys.executable, "-m", "shiftwatch", "compare", *tables, "--json"])
         if not ended.printed or json.loads(ended.printed)["state"] not in ANSWERS:
             raise ValueError(ended.printed + ended.told)

@@ -27,6 +27,25 @@ FLOOR = "floor"
 _PATIENCE = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One round of a case.
+
+    Parameters
+    ----------
+    repetitions
+        Warm repetitions.
+    folder
+        Where the Parquet files of the whole check are.
+    alone
+        Whether only our time counts: no scipy, no plain formula.
+    """
+
+    repetitions: int
+    folder: Path
+    alone: bool = False
+
+
 @dataclass(slots=True)
 class Measured:
     """What one round of a case gave; it crosses the process boundary as JSON.
@@ -50,25 +69,22 @@ class Measured:
 
     def by_turns(
         self,
+        task: Task,
         ours: Callable[[], object],
         peers: Mapping[str, Callable[[], object]],
-        repetitions: int,
         loops: int = 1,
     ) -> None:
-        """Time ours and every peer by turns; what takes seconds is repeated less often."""
-        spent = 0.0
-        for _ in range(repetitions):
+        """Time ours and every peer by turns; who takes seconds is repeated less often."""
+        spent = {} if task.alone else dict.fromkeys(peers, 0.0)
+        for _ in range(task.repetitions):
             self.seconds.append(cpu_seconds(ours, loops))
-            spent += self.seconds[-1] * loops
-            for name, work in peers.items():
-                taken = self.peers.setdefault(name, [])
-                taken.append(cpu_seconds(work, loops))
-                spent += taken[-1] * loops
-            if spent > _PATIENCE:
-                return
+            for name in (name for name, seconds in spent.items() if seconds < _PATIENCE):
+                taken = cpu_seconds(peers[name], loops)
+                self.peers.setdefault(name, []).append(taken)
+                spent[name] += taken * loops
 
 
-Run = Callable[[int, Path], Measured]
+Run = Callable[[Task], Measured]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +111,12 @@ class Goal:
         """
         sign = ">=" if self.kind == "least" else "<="
         name, unit = split_unit(self.figure)
-        return " ".join(f"{sign} {self.bound:g}{unit} {name}".split())
+        return " ".join(f"{sign} {self.bound:g}{unit} {shown(name)}".split())
+
+
+def shown(peer: str) -> str:
+    """A peer as its authors write it: modules have no hyphen."""
+    return peer.replace("_", "-")
 
 
 def split_unit(figure: str) -> tuple[str, str]:
@@ -126,7 +147,7 @@ class Case:
     work
         What is timed, for people.
     run
-        Called with the number of repetitions and the folder of the data.
+        One round of it.
     goals
         What is asked; may name peers that only ``make bench-peers`` runs.
     quick

@@ -7,7 +7,6 @@ cell is pyarrow's reading into Arrow memory.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.speed.clock import cpu_seconds
 from benchmarks.speed.data import MMD_COLUMNS, mmd_rows
-from benchmarks.speed.harness import FLOOR, Case, Goal, Measured, tested
+from benchmarks.speed.harness import FLOOR, Case, Goal, Measured, Task, tested
 from benchmarks.speed.joint import without_a_kept_reference
 from shiftwatch.sample import numeric
 from shiftwatch.source import parquet
@@ -30,9 +29,8 @@ _LOOPS = 200
 GOAL = (Goal(f"{FLOOR} ratio", 2),)
 
 
-def kernel_entry(repetitions: int, folder: Path) -> Measured:
+def kernel_entry(task: Task) -> Measured:
     """An entry of the kernel matrix of 10 000 and 10 000 rows, each pair once, B=1000."""
-    del folder
     reference, batch = mmd_rows("mmd_10000")
     count = len(reference) + len(batch)
     entries = count * (count - 1) // 2
@@ -42,7 +40,7 @@ def kernel_entry(repetitions: int, folder: Path) -> Measured:
 
     ours()
     measured = Measured()
-    for _ in range(repetitions):
+    for _ in range(task.repetitions):
         measured.seconds.append(cpu_seconds(ours) / entries)
         measured.peers.setdefault(FLOOR, []).append(_kernel_floor())
     return _in_nanoseconds(measured)
@@ -62,9 +60,8 @@ def _kernel_floor() -> float:
     return 2 * MMD_COLUMNS * product / operations + exponential + addition
 
 
-def sorted_value(repetitions: int, folder: Path) -> Measured:
+def sorted_value(task: Task) -> Measured:
     """A value of a reference column of 1M rows, prepared for KS; the floor sorts it."""
-    del folder
     rng = np.random.default_rng(8)
     values = rng.standard_normal(1_000_000)
     test = Ks()
@@ -72,12 +69,11 @@ def sorted_value(repetitions: int, folder: Path) -> Measured:
     def ours() -> object:
         return test.prepare(numeric("x", values), rng)
 
-    return _per(len(values), ours, lambda: np.sort(values), repetitions)
+    return _per(len(values), task, ours, lambda: np.sort(values))
 
 
-def batch_value(repetitions: int, folder: Path) -> Measured:
+def batch_value(task: Task) -> Measured:
     """A value of a batch of 10k rows tested by KS against 1M; the floor only sorts the batch."""
-    del folder
     rng = np.random.default_rng(9)
     test = Ks()
     prepared = test.prepare(numeric("x", rng.standard_normal(1_000_000)), rng)
@@ -89,15 +85,15 @@ def batch_value(repetitions: int, folder: Path) -> Measured:
     def floor() -> NDArray[np.float64]:
         return np.sort(batches, axis=1)
 
-    return _per(batches.size, ours, floor, repetitions)
+    return _per(batches.size, task, ours, floor)
 
 
-def parquet_cell(repetitions: int, folder: Path) -> Measured:
+def parquet_cell(task: Task) -> Measured:
     """A cell of the reference of 100k x 50, read into a sample; the floor reads into Arrow.
 
     Both read texts as codes, which is quicker than to write each out.
     """
-    path = str(folder / "reference")
+    path = str(task.folder / "reference")
     files = parquet.reference_files(path)
     schema = parquet.read_schema(files, (), root=path)
     texts = [column.name for column in schema if column.kind == "categorical"]
@@ -109,14 +105,14 @@ def parquet_cell(repetitions: int, folder: Path) -> Measured:
     def floor() -> object:
         return pq.read_table(files[0], read_dictionary=texts, use_threads=False)
 
-    return _per(100_000 * 50, ours, floor, repetitions)
+    return _per(100_000 * 50, task, ours, floor)
 
 
-def _per(count: int, ours: Any, floor: Any, repetitions: int) -> Measured:
+def _per(count: int, task: Task, ours: Any, floor: Any) -> Measured:
     measured = Measured()
     ours()
     floor()
-    measured.by_turns(ours, {FLOOR: floor}, repetitions)
+    measured.by_turns(task, ours, {FLOOR: floor})
     measured.seconds = [seconds / count for seconds in measured.seconds]
     measured.peers[FLOOR] = [seconds / count for seconds in measured.peers[FLOOR]]
     return _in_nanoseconds(measured)

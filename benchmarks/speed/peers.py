@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +76,15 @@ CELLS: Mapping[str, Mapping[str, Cell]] = {
     "mmd_1000": {
         "alibi_detect": Cell("MMDDrift, torch, float32", statistic=1e-6, noise=100),
         "frouros": Cell("MMD, float64", noise=100),
-        "goodpoints": Cell("Compress Then Test, yes or no"),
+        "goodpoints": Cell("Compress Then Test, level 4, yes or no"),
     },
     "mmd_5000": {
         "alibi_detect": Cell("MMDDrift, torch, float32", statistic=1e-6),
-        "goodpoints": Cell("Compress Then Test, yes or no"),
+        "goodpoints": Cell("Compress Then Test, level 4, yes or no"),
     },
     "mmd_10000": {
         "alibi_detect": Cell("MMDDrift, torch, float32", statistic=1e-6),
-        "goodpoints": Cell("Compress Then Test, yes or no"),
+        "goodpoints": Cell("Compress Then Test, level 4, yes or no"),
     },
     "classifier_default": {"alibi_detect": Cell("logistic regression, 5 folds")},
     "classifier_trees": {
@@ -130,6 +131,7 @@ class Told:
     cost: float = 0.0
 
 
+@cache
 def environment(peer: str) -> str:
     """Make a peer's environment unless it is there as pinned; why not, if it cannot be made."""
     folder, pins = ENVIRONMENTS / peer, PROGRAMS / f"{peer}.txt"

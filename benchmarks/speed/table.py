@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.speed.harness import FLOOR, Case, Goal, Spread, split_unit
+from benchmarks.speed.harness import FLOOR, Case, Goal, Spread, shown, split_unit
 from benchmarks.speed.peers import CELLS
 
 Rows = list[tuple[str, ...]]
@@ -58,10 +58,17 @@ def scipy(cases: Sequence[Case], bench: Stored) -> Rows:
         cells = [found.get(key) for key in ("seconds", "scipy seconds", "scipy ratio")]
         units = ("", "", "x")
         texts = [_range(each, unit) for each, unit in zip(cells, units, strict=True)]
-        prepare = found.get("prepare seconds")
-        texts.append(_NONE if prepare is None else short(prepare["median"]))
+        texts.append(_reference(found))
         rows.append((f"`{case.name}`", *texts, "; ".join(_memory(found)) or _NONE))
     return rows
+
+
+def _reference(found: Mapping[str, Spread]) -> str:
+    if "prepare seconds" not in found:
+        return _NONE
+    text = short(found["prepare seconds"]["median"])
+    once = found.get("without a kept reference seconds")
+    return text if once is None else f"{text}; with the check at once {short(once['median'])}"
 
 
 def _memory(found: Mapping[str, Spread]) -> Iterator[str]:
@@ -94,7 +101,7 @@ def against(cases: Sequence[Case], peers: Stored) -> Rows:
             if told is None:
                 continue
             found = told["figures"]
-            name = f"{peer.replace('_', '-')} {told['version']}".strip()
+            name = f"{shown(peer)} {told['version']}".strip()
             start = (f"`{case.name}`", name, cell.what)
             if told["fault"]:
                 rows.append((*start, told["fault"], *[_NONE] * 4))
