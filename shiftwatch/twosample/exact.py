@@ -149,9 +149,8 @@ def compare(kept: Kept, y: Numbers, permutations: int, rng: np.random.Generator)
     table = np.hstack([whole, rest])
     sizes = np.repeat([reference.size, 1.0], [whole.shape[1], rest.shape[1]])
     values = _squares(sums, sizes, table)
-    band = _TIE_BAND * (abs(values[0]) + values.std()) + _ROUNDING * (
-        1 / len(reference.rows) + 1 / len(y)
-    )
+    rounding = _ROUNDING * (1 / len(reference.rows) + 1 / len(y))
+    band = _TIE_BAND * (abs(values[0]) + values.std()) + rounding
     reached = np.count_nonzero(values >= values[0] - band)
     p_value = float(reached / values.size)
     return Compared(float(values[0]), p_value, values, sums, sizes, table[0] > 0)

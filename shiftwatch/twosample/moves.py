@@ -76,17 +76,29 @@ def _means_and_spreads(sides: Sides, names: tuple[str, ...]) -> list[tuple[float
 
 def _products(sides: Sides, names: tuple[str, ...]) -> list[tuple[float, dict[str, Any]]]:
     told = []
-    centred = [_unit(side) for side in (sides.reference, sides.current)]
-    for left, right in sides.frame.pairs.tolist():
+    frame = sides.frame
+    moments = [
+        _product_moments(side[:, frame.multiplied]) for side in (sides.reference, sides.current)
+    ]
+    (before, spread_before), (after, spread_after) = moments
+    change = after - before
+    error = np.sqrt(spread_before / len(sides.reference) + spread_after / len(sides.current))
+    errors = change / np.where(error > 0, error, 1.0)
+    places = np.searchsorted(frame.multiplied, frame.pairs).tolist()
+    for (left, right), place in zip(frame.pairs.tolist(), map(tuple, places), strict=True):
         if left == right:
             continue
-        x, y = (side[:, left] * side[:, right] for side in centred)
-        change = float(y.mean() - x.mean())
-        first, second = sorted(names[int(sides.frame.owners[side])] for side in (left, right))
-        told.append(
-            (change / _standard_error(x, y), _move(first, f"product with {second}", change))
-        )
+        first, second = sorted(names[int(frame.owners[side])] for side in (left, right))
+        moved = _move(first, f"product with {second}", float(change[place]))
+        told.append((float(errors[place]), moved))
     return told
+
+
+def _product_moments(side: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean and variance of the product of every two columns, each of unit variance."""
+    unit = _unit(side)
+    mean = unit.T @ unit / len(unit)
+    return mean, np.maximum(0.0, (unit**2).T @ unit**2 / len(unit) - mean**2)
 
 
 def _unit(side: NDArray[np.float32]) -> NDArray[np.float64]:
