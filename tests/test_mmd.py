@@ -63,6 +63,37 @@ def test_inner_products_of_features_are_the_kernel(width: int, tolerance: float)
     )
 
 
+@pytest.mark.parametrize("fine", [True, False, None])
+def test_features_are_the_cosines_and_sines_of_every_frequency(fine: bool | None) -> None:
+    """Also where they come from those of half the frequency."""
+    rows = np.random.default_rng(20).standard_normal((700, 9)).astype(np.float32)
+    chosen = kernel.Bandwidths(0.1, fine)
+    drawn = kernel.frequencies(chosen, 9, 64, np.random.default_rng(1))
+    assert drawn.shape == (len(chosen.ladder), 9, 32)
+    angles = np.einsum("nw,bwf->nbf", rows.astype(float), drawn.astype(float))
+    plain = np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(700, -1) / np.sqrt(32)
+    np.testing.assert_allclose(kernel.expand(rows, drawn), plain, atol=1e-5)
+    spreads = [matrix.std() for matrix in drawn]
+    expected = [np.sqrt(0.2 * rung.multiple) for rung in chosen.ladder]
+    np.testing.assert_allclose(spreads, expected, rtol=0.15)
+
+
+def test_rows_are_encoded_as_scaled_numbers_slots_and_indicators_of_nulls() -> None:
+    values = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    texts = ["a", "b", "b", None, "a"]
+    fit = encoding.fit(Sample(5, (numeric("x", values), categorical("c", texts))))
+    fresh = (numeric("x", [np.nan, 1e9, 2.0]), categorical("c", [None, "new", "b"]))
+    made, owners = encoding.encode(fit, Sample(3, fresh))
+    scale = 2.0 / 1.349
+    number = np.array([0.0, 6.0, (2.0 - 2.0) / scale])
+    nulls = np.array([fit[0]["null_weight"], 0.0, 0.0])
+    slots = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0]]) * fit[1]["weight"]
+    other = np.array([fit[1]["null_weight"], 0.0, 0.0])
+    expected = np.column_stack([number, nulls, slots, other])
+    np.testing.assert_allclose(made, expected, rtol=1e-6)
+    assert owners.tolist() == [0, 0, 1, 1, 1, 1]
+
+
 @pytest.mark.parametrize(("width", "narrowest"), [(1, 64), (2, 64), (30, 4)])
 def test_narrow_kernels_are_used_where_few_columns_let_them_see(
     width: int, narrowest: float

@@ -97,7 +97,7 @@ def null_moments(found: exact.Compared) -> tuple[float, float, float]:
     """
     sizes = found.sizes
     rows = float(sizes.sum())
-    centred, _ = exact.centre(found.sums, sizes)
+    centred = exact.centre(found.sums, sizes)
     np.fill_diagonal(centred, 0.0)
     powers = [float((sizes**k).sum()) for k in (2, 3)]
     first = 1.0 - float(found.sums.sum(dtype=np.float64)) / (rows * (rows - 1))

@@ -104,7 +104,8 @@ def statistics(
     scale
         1/m + 1/n.
     """
-    largest = _largest_eigenvalue(covariance)
+    plain_only = all(math.isinf(ridge) for ridge in ridges)
+    largest = 1.0 if plain_only else _largest_eigenvalue(covariance)
     return [_statistic(changes, covariance, ridge * largest, scale) for ridge in ridges]
 
 
