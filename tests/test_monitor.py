@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,31 @@ def test_batches_are_judged_in_order_of_event_time_not_of_name(
         "b.parquet",
         "a.parquet",
     ]
+
+
+def test_files_looked_through_in_small_pages_are_each_judged_once_and_only_in_their_last_state(
+    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shiftwatch.monitor._FILES_PER_CALL", 2)
+
+    def names(runs: Iterable[Run]) -> list[str]:
+        return [Path(run.batch.uri).name for run in runs]
+
+    with _open(tmp_path, model) as monitor:
+        for index in range(5):
+            start = START + timedelta(days=index)
+            _write(tmp_path, f"{index}.parquet", _table(100, index, start=start))
+        assert names(islice(monitor.step(), 2)) == ["0.parquet", "1.parquet"]  # and is cut off
+        _write(tmp_path, "1.parquet", _table(100, 50, start=START + timedelta(days=7)))
+        _write(tmp_path, "3.parquet", _table(100, 51, start=START + timedelta(days=6)))
+        left = ["2.parquet", "4.parquet", "3.parquet", "1.parquet"]
+        assert names(monitor.step()) == left, "the first content of 3 was never read"
+        shutil.copy(tmp_path / "batches" / "0.parquet", tmp_path / "batches" / "copy.parquet")
+        assert names(monitor.step()) == []
+        _write(tmp_path, "5.parquet", _table(100, 52, start=START + timedelta(days=8)))
+        assert names(monitor.step()) == ["5.parquet"]
+    with _open(tmp_path, model) as restarted:
+        assert names(restarted.step()) == []
 
 
 def test_no_batch_is_judged_twice_and_alarms_outlive_a_restart(
