@@ -21,7 +21,7 @@ from shiftwatch.settings import ModelSettings
 from shiftwatch.source import matching, parquet
 from shiftwatch.source.columns import kind_of, to_column
 from shiftwatch.source.facts import file_sha256, one_line, opened
-from shiftwatch.source.widths import SLICE_ROWS
+from shiftwatch.source.widths import whole_rows
 from shiftwatch.values import Batch, Piece, SchemaColumn
 
 Types = Mapping[str, pa.DataType]
@@ -135,7 +135,11 @@ def _rows(piece: Piece, time_column: str | None) -> Iterator[pa.RecordBatch]:
     """The rows of a piece, slice by slice."""
     offset = 0
     with opened(piece.uri) as file:
-        for batch in file.iter_batches(SLICE_ROWS, use_threads=False):
+        footer = file.metadata
+        groups = (footer.row_group(index) for index in range(footer.num_row_groups))
+        width = sum(group.total_byte_size for group in groups) / max(1, footer.num_rows)
+        rows = whole_rows(footer.num_columns, width)
+        for batch in file.iter_batches(rows, use_threads=False):
             window = _window(piece)
             if window is None:
                 low = min(max(piece.first_row - offset, 0), batch.num_rows)

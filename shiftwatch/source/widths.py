@@ -23,6 +23,18 @@ _SLICE_BYTES = 32_000_000
 """Bytes of texts, or of other values of any length, that are decoded at a time."""
 
 
+def whole_rows(columns: int, row_bytes: float) -> int:
+    """Rows of a slice that holds all columns of a file, for who copies them.
+
+    Examples
+    --------
+    >>> whole_rows(50, 400.0), whole_rows(10_000, 80_000.0)
+    (131072, 800)
+    """
+    width = max(8.0 * columns, row_bytes, 1.0)
+    return max(1, min(SLICE_ROWS, int(2 * _SLICE_BYTES / width)))
+
+
 def together(
     fixed: Sequence[str], varying: Sequence[str], rows: int, row_bytes: float
 ) -> Iterator[tuple[Sequence[str], int]]:
