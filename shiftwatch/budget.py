@@ -211,8 +211,8 @@ class Spent:
 
 def _slowness(cost: Cost) -> float:
     """Seconds of wall clock for a CPU second: more where others compete, or the disk is slow."""
-    besides = cost.stages.get("start", 0.0) + cost.stages.get("given_up", 0.0)
-    own = cost.cpu_seconds - besides
+    besides = ("start", "prepare", "given_up")
+    own = cost.cpu_seconds - sum(cost.stages.get(stage, 0.0) for stage in besides)
     return max(1.0, (cost.wall_seconds - cost.given_up_seconds) / own) if own > 0 else 1.0
 
 

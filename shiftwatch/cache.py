@@ -15,10 +15,14 @@ import fcntl
 import hashlib
 import json
 import logging
+import math
+import mmap
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+import weakref
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,6 +39,9 @@ DAMAGED = ".damaged"
 """What the name of a folder set aside ends with."""
 
 _KINDS = "biufc"  # plain numbers only: no objects, texts or records
+_LARGE = 1 << 18
+"""Bytes from which an array is mapped by itself."""
+
 _INDEX = "index.json"
 _VERSION = 1
 _log = logging.getLogger(__name__)
@@ -219,17 +226,71 @@ def _sweep(folder: Path, content: str) -> None:
             entry.unlink(missing_ok=True)
 
 
+class _Mapped(Mapping[str, NDArray[Any]]):
+    """The arrays of a file by name. A large one is mapped when it is asked for.
+
+    Its pages leave the process with the last view of it, so a check holds the arrays of the test at
+    hand and not all that a reference has kept; the pages stay in the system's cache.
+    """
+
+    def __init__(self, path: Path, size: int, places: Sequence[_Place]) -> None:
+        self._handle = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._handle)
+        self._places = {place.name: place for place in places}
+        self._whole = self._map(0, size) if size else b""
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        place = self._places[name]
+        if place.end - place.offset < _LARGE:
+            return place.view(self._whole, 0)
+        start = place.offset - place.offset % mmap.ALLOCATIONGRANULARITY
+        return place.view(self._map(start, place.end - start), start)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def sha256(self) -> str:
+        """Of all bytes of the file."""
+        return hashlib.sha256(self._whole).hexdigest()
+
+    def _map(self, start: int, size: int) -> mmap.mmap:
+        return mmap.mmap(self._handle, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an array lies in its file."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+
+    def view(self, mapped: mmap.mmap | bytes, start: int) -> NDArray[Any]:
+        """The array in a part of the file that begins at ``start``."""
+        flat = np.frombuffer(mapped, self.dtype, math.prod(self.shape), self.offset - start)
+        return flat.reshape(self.shape)
+
+
 def _read(folder: Path, index: bytes, verify: bool) -> tuple[Arrays, Facts]:
     body = _body(index)
     path = folder / Path(str(body["file"])).name
-    mapped = _mapped(path)
-    if mapped.size != body["size"]:
-        message = f"{path.name} has {mapped.size} bytes instead of {body['size']}"
+    size = path.stat().st_size
+    if size != body["size"]:
+        message = f"{path.name} has {size} bytes instead of {body['size']}"
         raise ValueError(message)
-    if verify and hashlib.sha256(mapped.data).hexdigest() != body["sha256"]:
+    mapped = _Mapped(path, size, [*_places(size, body["arrays"])])
+    if verify and mapped.sha256() != body["sha256"]:
         message = f"{path.name} has another SHA-256 than was written"
         raise ValueError(message)
-    return dict(_views(mapped, body["arrays"])), body["facts"]
+    return mapped, body["facts"]
 
 
 def _body(index: bytes) -> dict[str, Any]:
@@ -245,23 +306,13 @@ def _body(index: bytes) -> dict[str, Any]:
     return body
 
 
-def _mapped(path: Path) -> NDArray[np.uint8]:
-    if path.stat().st_size == 0:  # nothing can be mapped
-        nothing = np.zeros(0, dtype=np.uint8)
-        nothing.flags.writeable = False
-        return nothing
-    return np.memmap(path, dtype=np.uint8, mode="r")
-
-
-def _views(
-    mapped: NDArray[np.uint8], places: list[list[Any]]
-) -> Iterator[tuple[str, NDArray[Any]]]:
-    for name, dtype, shape, offset in places:
-        end = offset + int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        if np.dtype(dtype).kind not in _KINDS or not 0 <= offset <= end <= mapped.size:
+def _places(size: int, told: list[list[Any]]) -> Iterator[_Place]:
+    for name, dtype, shape, offset in told:
+        place = _Place(str(name), np.dtype(dtype), tuple(map(int, shape)), int(offset))
+        if place.dtype.kind not in _KINDS or not 0 <= place.offset <= place.end <= size:
             message = f"array {name!r} does not lie within the file"
             raise ValueError(message)
-        yield name, mapped[offset:end].view(dtype).reshape(shape).view(np.ndarray)
+        yield place
 
 
 def _set_aside(folder: Path, fault: Exception) -> None:

@@ -37,6 +37,7 @@ from shiftwatch.requests import (
 )
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts, parquet
+from shiftwatch.source.fitting import explained, rows_that_fit
 from shiftwatch.source.keeping import keep
 from shiftwatch.survey import max_share, survey
 from shiftwatch.twosample.registry import Plan
@@ -142,17 +143,22 @@ def _gather(watched: Watch, request: Check, stopwatch: Stopwatch) -> _Gathered:
     settings = watched.context.model
     outputs = _model_outputs(watched)
     schema = [c for c in watched.reference.schema if c.name not in outputs and not c.derived_from]
+    wanted = derive.to_read(schema)
     allowed = min(settings.window.max_rows, useful_rows(watched.reference.rows))
+    allowed = min(allowed, most) if most is not None else allowed
     with stopwatch.stage("read"):
+        fitting_rows = rows_that_fit(sorted({p.uri for p in batch.pieces}), wanted, watched.room)
         reading = parquet.read_pieces(
             batch.pieces,
-            derive.to_read(schema),
+            wanted,
             root=settings.batches,
-            max_rows=min(allowed, most) if most is not None else allowed,
+            max_rows=min(allowed, fitting_rows),
             rng=generator(watched.context.seed, batch.id, "rows"),
             time_column=settings.columns.time,
         )
-    reading = replace(reading, findings=_sampled(reading, watched.reference.rows))
+    little = fitting_rows < allowed
+    why = watched.room.reason if little else _no_power(reading, watched.reference.rows)
+    reading = replace(reading, findings=explained(reading.findings, why))
     if watched.model is None or reading.rows_total < settings.window.min_rows:
         sample = derive.with_derived(reading.sample, watched.reference.schema)
         return _Gathered(sample, reading.findings, reading.rows_total)
@@ -162,15 +168,11 @@ def _gather(watched: Watch, request: Check, stopwatch: Stopwatch) -> _Gathered:
     return _Gathered(sample, (*reading.findings, *findings), reading.rows_total)
 
 
-def _sampled(reading: parquet.Reading, reference_rows: int) -> tuple[Finding, ...]:
-    """The findings, with why a sample was taken where the size of the reference is the reason."""
+def _no_power(reading: parquet.Reading, reference_rows: int) -> str:
+    """Why a sample was taken, where the size of the reference is the reason."""
     if reading.sample.rows != useful_rows(reference_rows):
-        return reading.findings
-    reason = f"more than {max_share(reference_rows)} add no power"
-    return tuple(
-        replace(f, message=f"{f.message}: {reason}") if f.code == "subsampled" else f
-        for f in reading.findings
-    )
+        return ""
+    return f"more than {max_share(reference_rows)} add no power"
 
 
 def _doubted(gathered: _Gathered, fit: Fitted) -> _Gathered:
@@ -274,6 +276,8 @@ def _concluded(
     if watched.ended:
         text = "the configured reference has changed since another one was accepted, and is used"
         findings = (*findings, Finding("acceptance_ended", "", text, "note"))
+    if watched.reference.sampled:
+        findings = (*findings, Finding("subsampled", "", watched.reference.sampled, "note"))
     if state.basis not in (None, watched.basis):
         text = "the reference or the model is another one than before: the alarms start anew"
         findings = (*findings, Finding("new_basis", "", text, "note"))

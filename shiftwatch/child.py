@@ -7,6 +7,7 @@ Never: writes to the store; outlives its parent by more than the request at hand
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import resource
@@ -14,19 +15,24 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from shiftwatch.cost import account_for_this_process
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.progress import Listener, Progress, heard_by
 from shiftwatch.requests import Request
 
-_NEVER_USED = ("ctypeslib", "f2py", "testing")
+_NEVER_USED = ("ctypeslib", "f2py", "ma", "polynomial", "testing")
 """Parts of numpy whose import takes as long as numpy's own."""
 
 _LAST_WORDS = 64_000_000
 """Bytes above the limit, to say that it was reached."""
+
+_MOST_KEPT = 64_000_000
+"""Bytes more than after the imports that may stay between two requests. A reference that was
+prepared leaves some 100 MB; a usual check 25 MB, whose return would cost the next one 4 ms."""
 
 _TELL_EVERY = 0.1
 """Seconds between two words on progress; more would only be painted over."""
@@ -41,7 +47,7 @@ def main(arguments: list[str]) -> int:
     _limit_memory(memory_mb * 1_000_000)
     with Connection(descriptor) as connection:
         try:
-            answer = _imported()
+            answer = imported()
         except (MemoryError, SystemError, ImportError) as fault:
             if not _is_shortage(fault):
                 raise
@@ -54,13 +60,31 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(connection: Connection, answer: Callable[[Request], object], memory_mb: int) -> int:
+    ready = _private_bytes()
     while True:
         _limit_memory(memory_mb * 1_000_000)  # anew, after last words
         try:
             request = connection.recv()
             connection.send(_reply(answer, request, memory_mb))
+            if _private_bytes() - ready > _MOST_KEPT:
+                _give_back()
         except (EOFError, ConnectionError):
             return 0  # the parent has closed its end, or is gone
+
+
+def _private_bytes() -> int:
+    """Resident memory that is not a file's, or 0 where the system does not tell."""
+    try:
+        fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    return (int(fields[1]) - int(fields[2])) * resource.getpagesize()
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, where the C library can: it keeps what it may need."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _sending(connection: Connection) -> Listener:
@@ -77,7 +101,7 @@ def _sending(connection: Connection) -> Listener:
     return send
 
 
-def _imported() -> Callable[[Request], object]:
+def imported() -> Callable[[Request], object]:
     """What answers; the imports below it are heavy, and stay below the limit.
 
     They make much and drop nothing, so looking for garbage meanwhile would cost a tenth more.

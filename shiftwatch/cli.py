@@ -221,7 +221,6 @@ def compare(  # noqa: PLR0913 - options, not arguments
 ) -> None:
     """Hold two Parquet files or folders against each other; no daemon, no configuration."""
     from shiftwatch.compare import compare_files  # noqa: PLC0415
-    from shiftwatch.report import render_html, table  # noqa: PLC0415
     from shiftwatch.settings import AlarmSettings, ModelSettings  # noqa: PLC0415
     from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
@@ -237,10 +236,14 @@ def compare(  # noqa: PLR0913 - options, not arguments
         with Bar(sys.stderr) as bar:
             judged = compare_files(settings, alarms=AlarmSettings(), listener=bar)
         if html is not None:
+            from shiftwatch.report import render_html  # noqa: PLC0415
+
             _write(html, render_html(judged))
         if as_json:
             _print_run(judged, 1, as_json=True)
         else:
+            from shiftwatch.report import table  # noqa: PLC0415
+
             typer.echo(table(judged))
     if fail_on_alarm and judged.alarm:
         raise typer.Exit(SHIFT)
@@ -436,10 +439,11 @@ def _plain(point: object) -> dict[str, object]:
 
 
 def _print_run(judged: Run, number: int, *, as_json: bool) -> None:
-    from shiftwatch.document import to_document  # noqa: PLC0415
-    from shiftwatch.report import run_line  # noqa: PLC0415
-
     if as_json:
+        from shiftwatch.document import to_document  # noqa: PLC0415
+
         typer.echo(json.dumps(to_document(judged), ensure_ascii=False))
     else:
+        from shiftwatch.report import run_line  # noqa: PLC0415
+
         typer.echo(run_line(judged, number, colour=sys.stdout.isatty()))

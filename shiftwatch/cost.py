@@ -31,17 +31,32 @@ _ACCOUNTED: list[_Mark] = []
 things besides, as the interpreter of somebody who imports us."""
 
 
+_PREPARED: list[float] = []
+"""CPU seconds of preparing references since the last check."""
+
+
 def account_for_this_process() -> None:
     """From its start on, all work of this process belongs to its checks: called by the worker."""
     _ACCOUNTED[:] = [_Mark(0.0, energy.read())]
+
+
+@contextmanager
+def preparing() -> Iterator[None]:
+    """Tell preparing a reference, which is done once, apart from the rest of a worker's start."""
+    before = time.process_time()
+    try:
+        yield
+    finally:
+        if _ACCOUNTED:
+            _PREPARED.append(time.process_time() - before)
 
 
 class Stopwatch:
     """CPU seconds by stage and test, and the peak of memory, of this process; a ``meter.Meter``.
 
     Time in a stage inside another one is that of the inner one alone, so stages add up. In a worker
-    (:func:`account_for_this_process`) the stage ``start`` is what the process did since the check
-    before: imports, opening the model and the reference, and the first time preparing it.
+    (:func:`account_for_this_process`) the stages ``start`` and ``prepare`` are what the process did
+    since the check before.
     """
 
     def __init__(self) -> None:
@@ -50,7 +65,10 @@ class Stopwatch:
         now = time.process_time()
         self._since = _ACCOUNTED[-1] if _ACCOUNTED else _Mark(now, energy.read())
         if _ACCOUNTED:
-            self.stages["start"] = now - self._since.cpu
+            prepared = sum(_PREPARED)
+            _PREPARED.clear()
+            self.stages["start"] = now - self._since.cpu - prepared
+            self.stages |= {"prepare": prepared} if prepared else {}
         self._inner = 0.0
         """CPU seconds of the stages within the one at hand."""
         self._wall = time.perf_counter()

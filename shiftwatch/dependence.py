@@ -152,13 +152,13 @@ def _seasons(sample: Sample, names: Sequence[str], times: Floats | None) -> dict
     if times is None:
         return told
     looked_at = windows.spread(sample.rows)
-    for period in season.SECONDS:
-        shares = [
-            (season.found(period, numbers, times[looked_at]), name)
-            for name in names
-            for numbers in windows.scores(sample.column(name).take(looked_at))
-        ]
-        share, name = max(shares, default=(0.0, ""))
+    tables = {period: season.Table.of(period, times[looked_at]) for period in season.SECONDS}
+    largest = dict.fromkeys(tables, (0.0, ""))
+    for name in names:
+        for numbers in windows.scores(sample.column(name).take(looked_at)):
+            for period, table in tables.items():
+                largest[period] = max(largest[period], (table.share(numbers), name))
+    for period, (share, name) in largest.items():
         if share > 0:
             told[period] = {"share": share, "column": name}
     return told

@@ -27,7 +27,7 @@ from shiftwatch.reference import (
     together,
 )
 from shiftwatch.sample import Column, Sample
-from shiftwatch.twosample.protocol import ColumnTest, JointTest, NotTested, Outcome
+from shiftwatch.twosample.protocol import ColumnTest, Explaining, JointTest, NotTested, Outcome
 from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import (
     TESTED_SCOPES,
@@ -77,7 +77,7 @@ def evaluate(
         Told of each test, and of the profiles.
     """
     steps = len(reference.facts)  # an entry a test and target, and one a column
-    raw = counted("testing", outcomes(reference, current, plan, seed, meter), steps)
+    raw = counted("testing", outcomes(reference, current, plan, seed, meter, explained=True), steps)
     entries = [_told(_widened(reference, entry)) for entry in raw]
     with meter.stage("profile"):
         profiles = [
@@ -97,9 +97,18 @@ def _present(current: Current, name: str) -> Column | None:
 
 
 def outcomes(
-    reference: Reference, current: Current, plan: Plan, seed: Root, meter: Meter = UNMETERED
+    reference: Reference,
+    current: Current,
+    plan: Plan,
+    seed: Root,
+    meter: Meter = UNMETERED,
+    *,
+    explained: bool = False,
 ) -> Iterator[TwoSampleResult | Skipped]:
-    """Every test on every target, as if rows were independent; parameters of :func:`evaluate`."""
+    """Every test on every target, as if rows were independent; parameters of :func:`evaluate`.
+
+    ``explained`` asks the tests for what only a reader needs.
+    """
     yield from _unsuitable(reference.schema)
     for scope in TESTED_SCOPES:
         columns = testable(reference.schema, scope)
@@ -107,6 +116,8 @@ def outcomes(
             suited = [column for column in columns if suits(column_test, column)]
             with meter.test(column_test.name):
                 found = [_column(reference, current, column_test, each, seed) for each in suited]
+                if explained and isinstance(column_test, Explaining):
+                    found = [_explained(reference, current, column_test, each) for each in found]
             yield from found
         for joint_test in plan.joint:
             if together(reference.schema, scope):
@@ -162,6 +173,22 @@ def _column(
     prepared = reference.prepared(test.name, scope, column.name)
     own = current.sample.column(column.name)
     return _placed(test.name, column.name, scope, lambda: test.run(prepared, own, rng))
+
+
+def _explained(
+    reference: Reference, current: Current, test: Explaining, entry: TwoSampleResult | Skipped
+) -> TwoSampleResult | Skipped:
+    """The result with what the test has to add to its explanation."""
+    if isinstance(entry, Skipped):
+        return entry
+    prepared = reference.prepared(entry.test, entry.scope, entry.target)
+    own = current.sample.column(entry.target)
+    try:
+        more = test.explain(prepared, own)
+    except Exception as fault:  # noqa: BLE001 - as of a test itself
+        reason = f"{type(fault).__name__}: {fault}"
+        return Skipped(entry.test, entry.target, entry.scope, "test_failed", reason)
+    return replace(entry, explanation={**entry.explanation, **more})
 
 
 def _joint(

@@ -64,6 +64,8 @@ class _Watched:
     """False when the last plan was worked off and no file has come since."""
     waiting: dict[str, float] = field(default_factory=dict)
     """Files that may still be in the writing, and when each was first seen."""
+    settled: int = 0
+    """Number of an accepted file: it and all before it were judged, where a batch is a file."""
     past: tuple[Spent, ...] = ()
     """What the last checks took, the newest last: by it the next one is kept within the limit."""
 
@@ -268,13 +270,15 @@ class Monitor:
     def _accept(self, watched: _Watched, worker: Worker) -> None:
         """Put new files in order and remember them before anything is judged."""
         name, settings = watched.settings.name, watched.settings
-        new = new_files(list_folder(settings.batches), self._store.known_files(name))
+        listed = list_folder(settings.batches)
+        known = self._store.listed_before(name, (file.uri for file in listed))
+        new = new_files(listed, known)
         facts: list[FileFacts] = []
         for start in range(0, len(new), _FILES_PER_CALL):
             part = new[start : start + _FILES_PER_CALL]
             facts += worker.call(Inspect(part, settings.columns.time))
         accepted = self._store.accept_files(name, order(self._complete(watched, facts)))
-        time_done = self._cursor(watched).time_done if accepted else None
+        time_done = self._cursor(name).time_done if accepted else None
         for file in accepted:
             _note(watched, file, time_done)
         watched.due = watched.due or bool(accepted)
@@ -306,37 +310,57 @@ class Monitor:
         if not watched.due:
             self._show(watched, backlog=len(watched.waiting))
             return
-        cursor = self._cursor(watched)
-        batches = self._due(watched, cursor)
+        cursor = self._cursor(watched.settings.name)
+        batches, seen = self._due(watched, cursor)
         for index, batch in enumerate(batches):
             if self._stopping:
                 raise Stopped
             self._show(watched, backlog=len(batches) - index + len(watched.waiting))
-            cursor = advance(cursor, batch)
+            cursor = replace(advance(cursor, batch), judged=frozenset())
             yield self._judge(watched, worker, (batch, cursor))
-        watched.due = False
+        watched.due, watched.settled = False, seen
         self._show(watched, backlog=len(watched.waiting))
 
-    def _due(self, watched: _Watched, cursor: Cursor) -> tuple[Batch, ...]:
-        files = self._store.accepted_files(watched.settings.name)
-        newest = {file.facts.uri: file.seq for file in files}
-        by_file = watched.settings.window.by == "file"
-        counted = [
-            file.facts
-            for file in files
-            # A file replaced before it was judged is gone; only its new content can be read.
-            if not _is_duplicate(file) and (not by_file or newest[file.facts.uri] == file.seq)
-        ]
-        return plan(counted, watched.settings.window, cursor)
+    def _due(self, watched: _Watched, cursor: Cursor) -> tuple[tuple[Batch, ...], int]:
+        """Batches to judge; and up to which file nothing will be due once they are judged."""
+        name, window = watched.settings.name, watched.settings.window
+        if window.by == "file":
+            return self._due_files(watched)
+        files = self._store.accepted_files(name)
+        counted = [file.facts for file in files if not _is_duplicate(file)]
+        judged = self._store.judged_ids(name)
+        return plan(counted, window, replace(cursor, judged=judged)), watched.settled
 
-    def _cursor(self, watched: _Watched) -> Cursor:
-        stored = self._store.state(watched.settings.name)
+    def _due_files(self, watched: _Watched) -> tuple[tuple[Batch, ...], int]:
+        """Files not judged yet, looked for a page at a time among those not looked at before.
+
+        What it takes grows with the files since the last step, not with the history.
+        """
+        name, at = watched.settings.name, watched.settled
+        due: dict[str, Batch] = {}
+        while page := self._store.accepted_files(name, after_seq=at, limit=_FILES_PER_CALL):
+            at = page[-1].seq
+            counted = {file.facts.uri: file.facts for file in page if not _is_duplicate(file)}
+            batches = plan([*counted.values()], watched.settings.window, Cursor())
+            judged = self._store.judged_among(name, (batch.id for batch in batches))
+            left = [batch for batch in batches if batch.id not in judged]
+            # A file replaced before it was judged is gone; only its new content can be read.
+            newest = self._store.listed_before(name, (batch.uri for batch in left))
+            due |= {
+                batch.id: batch
+                for batch in left
+                if newest[batch.uri] == _listed(counted[batch.uri])
+            }
+        return tuple(due.values()), at
+
+    def _cursor(self, name: str) -> Cursor:
+        """How far judging has come, without the batches judged: they may be many."""
+        stored = self._store.state(name)
         position = json.loads(stored[1]) if stored is not None else {}
         return Cursor(
-            judged=self._store.judged_ids(watched.settings.name),
             rows_done=position.get("rows_done", 0),
             time_done=position.get("time_done"),
-            rows_forgotten=self._store.rows_forgotten(watched.settings.name),
+            rows_forgotten=self._store.rows_forgotten(name),
         )
 
     def _judge(self, watched: _Watched, worker: Worker, due: tuple[Batch, Cursor]) -> Run:
@@ -420,6 +444,10 @@ def _note(watched: _Watched, file: AcceptedFile, time_done: float | None) -> Non
     elif late_rows(file.facts, time_done):
         _LOG.warning("late rows", extra={"uri": file.facts.uri})
         watched.tally.add_file("late")
+
+
+def _listed(facts: FileFacts) -> Listed:
+    return Listed(facts.uri, facts.size, facts.modified_ns)
 
 
 def _is_duplicate(file: AcceptedFile) -> bool:

@@ -157,4 +157,5 @@ def _prepared(watched: Watch, arc: Arc) -> Reference:
     chosen = np.flatnonzero(arc.holds(times))
     sample, own = rows.sample.take(chosen), times[chosen]
     reference = prepare(sample, rows.schema, watched.plan, seed)
-    return measure(reference, sample, Order(own, arc.cycles(own)), watched.plan, seed)
+    reference = measure(reference, sample, Order(own, arc.cycles(own)), watched.plan, seed)
+    return replace(reference, sampled=rows.sampled)

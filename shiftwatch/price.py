@@ -15,8 +15,9 @@ from typing import Any
 from shiftwatch.values import Cost, Run
 
 STAGES: Mapping[str, str] = {
-    "start": "what the worker does before a check: imports, opening the model and the reference, "
-    "and the first time preparing it",
+    "start": "what the worker does before a check: imports, looking at files, opening the model and "
+    "the prepared reference",
+    "prepare": "preparing the reference, which is done once for each",
     "read": "reading the rows of the batch",
     "predict": "running the model on them",
     "season": "choosing the reference rows of the batch's season, and the first time preparing them",
@@ -52,15 +53,33 @@ class DayCost:
 MILLION = 1_000_000
 
 
+def recurring_seconds(cost: Cost) -> float:
+    """CPU seconds without preparing the reference: what the next check will take again.
+
+    Examples
+    --------
+    >>> recurring_seconds(Cost(6.0, 6.0, 0, stages={"prepare": 5.5, "test": 0.5}))
+    0.5
+    """
+    return cost.cpu_seconds - cost.stages.get("prepare", 0.0)
+
+
 def watching_seconds(cost: Cost) -> float:
-    """CPU seconds of everything but running the model.
+    """Recurring CPU seconds of everything but running the model.
 
     Examples
     --------
     >>> watching_seconds(Cost(1.0, 1.0, 0, stages={"predict": 0.25, "test": 0.7}))
     0.75
     """
-    return cost.cpu_seconds - cost.stages.get("predict", 0.0)
+    return recurring_seconds(cost) - cost.stages.get("predict", 0.0)
+
+
+def recurring_joules(cost: Cost) -> float | None:
+    """Joules of :func:`recurring_seconds`, by their share in the CPU time; None if not known."""
+    if cost.energy_joules is None or not cost.cpu_seconds > 0:
+        return None
+    return cost.energy_joules * (recurring_seconds(cost) / cost.cpu_seconds)
 
 
 def model_seconds(run: Run) -> float | None:
@@ -105,11 +124,11 @@ def per_million(amount: float | None, rows: int) -> float | None:
 
 
 def told(run: Run) -> dict[str, Any]:
-    """The cost in relation, for the JSON document: null where it is not known."""
+    """The recurring cost in relation, for the JSON document: null where it is not known."""
     cost, rows = run.cost, run.batch.rows
     known = {
-        "cpu_seconds_per_million_rows": per_million(cost.cpu_seconds, rows),
-        "energy_joules_per_million_rows": per_million(cost.energy_joules, rows),
+        "cpu_seconds_per_million_rows": per_million(recurring_seconds(cost), rows),
+        "energy_joules_per_million_rows": per_million(recurring_joules(cost), rows),
         "model_cpu_seconds": model_seconds(run),
         "watching_cpu_seconds": watching_seconds(cost),
         "watching_ratio": watching_ratio(run),

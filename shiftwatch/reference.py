@@ -48,7 +48,8 @@ class Reference:
     ``test/scope/target``. Arrays may be mapped from disk. ``inflations`` hold, by
     ``test/scope/target``, by how much dependence between rows enlarges a statistic, at several
     lengths of window; a target whose rows are as good as independent is not in it. ``order`` is
-    what the measurement found, as JSON; see ``dependence.measure``.
+    what the measurement found, as JSON; see ``dependence.measure``. ``sampled`` says how many rows
+    were taken and why not all; empty where all were.
     """
 
     schema: tuple[SchemaColumn, ...]
@@ -57,6 +58,7 @@ class Reference:
     facts: Mapping[str, Any]
     inflations: Mapping[str, Sequence[Inflation]] = field(default_factory=dict)
     order: Mapping[str, Any] = field(default_factory=dict)
+    sampled: str = ""
 
     def inflation(self, test: str, scope: Scope, target: str, rows: float) -> Inflation | None:
         """Inflation of a statistic for batches of so many rows; None where there is none."""
@@ -93,6 +95,7 @@ class Reference:
             "prepared": self.facts,
             "inflations": inflations,
             "order": self.order,
+            "sampled": self.sampled,
         }
 
     @classmethod
@@ -103,7 +106,15 @@ class Reference:
             key: tuple(Inflation(*fields) for fields in found)
             for key, found in facts["inflations"].items()
         }
-        return cls(schema, facts["rows"], arrays, facts["prepared"], inflations, facts["order"])
+        return cls(
+            schema,
+            facts["rows"],
+            arrays,
+            facts["prepared"],
+            inflations,
+            facts["order"],
+            facts["sampled"],
+        )
 
 
 def scope_of(column: SchemaColumn) -> Scope:

@@ -1,7 +1,7 @@
 """Phases of a day or a week: which rows of a reference a batch may be compared with.
 
 In:    unix seconds, "day" or "week".
-Out:   Arc of a period; masks and cycles of rows; the season found in columns.
+Out:   Arc of a period; masks and cycles of rows; Table, which finds the season in columns.
 Never: knows a time zone other than UTC; reads a clock.
 """
 
@@ -128,52 +128,55 @@ def cycles_of(arc_: Arc, by_hour: list[int]) -> int:
     return max(by_hour[(arc_.first + hour) % size] for hour in range(arc_.hours))
 
 
-def found(season: Season, scores: Floats, times: Floats) -> float:
-    """Share of a column's variance that its season explains; 0 where none is found.
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Where rows lie in cycles of a period and parts of each, laid out once for all columns.
 
-    Parameters
-    ----------
-    season
-        The period; a day is cut into 6 parts, a week into 7.
-    scores
-        Numbers of one column by row, shape (rows,), such as ranks.
-    times
-        Unix seconds by row.
-
-    Notes
-    -----
-    Two-way analysis of variance of the mean scores by cycle and part, without replication: the
-    cycles are the replicates, so that rows which depend on each other within hours do not look
-    like a season. Found if F is significant at 1e-4 and the parts explain 3 % of the variance of
-    single rows or more.
+    ``cell`` has shape (rows,) and counts through the table row by row; ``counts`` has shape
+    (cycles, parts).
     """
-    period, parts = SECONDS[season], _SEEN_PARTS[season]
-    place = np.floor(np.mod(times - _MONDAY, period) / period * parts).astype(np.int64)
-    cycle = np.floor((times - _MONDAY) / period).astype(np.int64)
-    cycle -= cycle.min(initial=0)
-    table = _means(scores, cycle, np.minimum(place, parts - 1), parts)
-    count = table.shape[0]
-    variance = float(scores.var()) if scores.size else 0.0
-    if count < _FEWEST_CYCLES or variance == 0:
-        return 0.0
-    centred = table - table.mean(axis=1, keepdims=True)
-    effect = centred.mean(axis=0)
-    rest = float(np.square(centred - effect).sum()) / ((parts - 1) * (count - 1))
-    between = float(np.square(effect).sum()) * count / (parts - 1)
-    share = float(np.square(effect).mean()) / variance
-    if share < _SEEN_SHARE or between <= 0:
-        return 0.0
-    significance = fdtrc(parts - 1, (parts - 1) * (count - 1), between / max(rest, 1e-300))
-    return share if significance <= _SEEN_LEVEL else 0.0
 
+    cell: NDArray[np.int64]
+    counts: NDArray[np.int64]
 
-def _means(
-    scores: Floats, cycle: NDArray[np.int64], place: NDArray[np.int64], parts: int
-) -> Floats:
-    """Mean scores, shape (cycles, parts), of the cycles in which every part was seen."""
-    known, row = np.unique(cycle, return_inverse=True)
-    cell = row * parts + place
-    counts = np.bincount(cell, minlength=known.size * parts).reshape(-1, parts)
-    sums = np.bincount(cell, weights=scores, minlength=known.size * parts).reshape(-1, parts)
-    whole = counts.min(axis=1) > 0
-    return np.asarray(sums[whole] / counts[whole])
+    @classmethod
+    def of(cls, season: Season, times: Floats) -> Table:
+        """The table of rows with these unix seconds; a day is cut into 6 parts, a week into 7."""
+        period, parts = SECONDS[season], _SEEN_PARTS[season]
+        place = np.floor(np.mod(times - _MONDAY, period) / period * parts).astype(np.int64)
+        cycle = np.floor((times - _MONDAY) / period).astype(np.int64)
+        known, row = np.unique(cycle, return_inverse=True)
+        cell = row * parts + np.minimum(place, parts - 1)
+        counts = np.bincount(cell, minlength=known.size * parts).reshape(-1, parts)
+        return cls(cell, counts)
+
+    def share(self, scores: Floats) -> float:
+        """Share of the variance of scores, shape (rows,), that the season explains; 0 for none.
+
+        Notes
+        -----
+        Two-way analysis of variance of the mean scores by cycle and part, without replication: the
+        cycles are the replicates, so that rows which depend on each other within hours do not look
+        like a season. Found if F is significant at 1e-4 and the parts explain 3 % of the variance
+        of single rows or more.
+        """
+        table = self._means(scores)
+        count, parts = table.shape
+        variance = float(scores.var()) if scores.size else 0.0
+        if count < _FEWEST_CYCLES or variance == 0:
+            return 0.0
+        centred = table - table.mean(axis=1, keepdims=True)
+        effect = centred.mean(axis=0)
+        rest = float(np.square(centred - effect).sum()) / ((parts - 1) * (count - 1))
+        between = float(np.square(effect).sum()) * count / (parts - 1)
+        share = float(np.square(effect).mean()) / variance
+        if share < _SEEN_SHARE or between <= 0:
+            return 0.0
+        significance = fdtrc(parts - 1, (parts - 1) * (count - 1), between / max(rest, 1e-300))
+        return share if significance <= _SEEN_LEVEL else 0.0
+
+    def _means(self, scores: Floats) -> Floats:
+        """Mean scores, shape (cycles, parts), of the cycles in which every part was seen."""
+        sums = np.bincount(self.cell, weights=scores, minlength=self.counts.size)
+        whole = self.counts.min(axis=1) > 0
+        return np.asarray(sums.reshape(self.counts.shape)[whole] / self.counts[whole])

@@ -115,10 +115,15 @@ class MmdSettings:
 
     features: int = 256
     """Random Fourier features per bandwidth, even; up to four bandwidths are used. More follow the
-    exact kernel more closely; with two columns 512 had no more power than 256."""
+    exact kernel more closely; with two columns 512 had no more power than 256. With ``kernel: median``
+    they only name rows and columns."""
 
     max_rows: int = 5000
     """Rows of each side at most; more are subsampled by seed and the report says so."""
+
+    kernel: Literal["aggregate", "median"] = "aggregate"
+    """``aggregate``: several widths of the kernel with random features, combined; finds most.
+    ``median``: one Gaussian kernel at the median distance, exact; plain MMD as it is in papers."""
 
     def __post_init__(self) -> None:
         _check_at_least("permutations", self.permutations, 99)
@@ -452,7 +457,9 @@ class LimitSettings:
     """Bounds on one check of one batch."""
 
     memory_mb: int = 1024
-    """Private memory of the worker in MB of 10^6 bytes; beyond it the check is an ``error``."""
+    """Private memory of the worker in MB of 10^6 bytes. Of a reference or a batch as many rows are
+    taken as fit, and the report says so; beyond the limit the check is an ``error``. The libraries
+    and the tests themselves need 210 to 270 MB, so 320 is the least that can be set."""
     seconds: float = 120
     """Wall-clock seconds of one check. What would take longer is made smaller in this order: a
     quarter of the rows; a sixteenth and fewer permutations; a 64th and no joint tests. Each is a
@@ -462,7 +469,7 @@ class LimitSettings:
     """Per-feature series of one metric and model; the strongest evidence is kept."""
 
     def __post_init__(self) -> None:
-        _check_at_least("memory_mb", self.memory_mb, 128)
+        _check_at_least("memory_mb", self.memory_mb, 320)
         _check_at_most("memory_mb", self.memory_mb, 1_000_000_000)  # the system counts in 63 bits
         _check_at_least("seconds", self.seconds, 1)
         _check_at_most("seconds", self.seconds, 1_000_000)

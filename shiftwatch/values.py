@@ -193,8 +193,8 @@ FINDING_CODES: Mapping[str, str] = {
     "renamed_by_case": "a column's name differs from the reference's only by case; it is used",
     "unreadable": "the file cannot be read",
     "incomplete": "the file had no readable footer when its grace period ended",
-    "subsampled": "the batch has more rows than `max_rows`, or than 4 times the reference's (and "
-    "1000); a seeded sample of it was tested",
+    "subsampled": "the batch has more rows than `max_rows`, than 4 times the reference's (and 1000) "
+    "or than fit `limits.memory_mb`, or the reference than fit; a seeded sample was tested",
     "new_categories": "the batch has categories the reference has never had",
     "infinite": "a numeric column holds infinite values",
     "rows_not_scored": "the model was not run on rows with a null in an input that takes none",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from shiftwatch import __version__, cache, derive, roles
+from shiftwatch import __version__, cache, cost, derive, roles
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.reference import FORMAT, Reference, generator, prepare, root
@@ -27,6 +27,7 @@ from shiftwatch.sample import Sample
 from shiftwatch.settings import ModelSettings
 from shiftwatch.source import parquet
 from shiftwatch.source.facts import file_sha256
+from shiftwatch.source.fitting import Room, rows_that_fit
 from shiftwatch.status import ReferenceInfo
 from shiftwatch.twosample.registry import Plan, build
 from shiftwatch.values import SchemaColumn
@@ -64,6 +65,17 @@ class Watch:
         """What alarms rest on: with another reference or model they start anew."""
         model = self.model.sha256 if self.model is not None else ""
         return f"{self.reference_sha256[:16]}:{model[:16]}"
+
+    @property
+    def room(self) -> Room:
+        """Memory for the rows of a batch."""
+        held = [column for column in self.reference.schema if column.kind == "categorical"]
+        categories = sum(
+            len(self.reference.profile(column).facts["categories"])
+            for column in held
+            if column.role in ("input", "prediction")
+        )
+        return replace(room_of(self.context), categories=categories)
 
     def info(self) -> PreparedInfo:
         """What the metrics show of it."""
@@ -113,6 +125,7 @@ def load(context: Context) -> Watch:
             "reference": reference_sha256,
             "model": model.sha256 if model is not None else "",
             "settings": repr((_placeless(settings), context.seed)),
+            "memory_mb": str(context.limits.memory_mb),
             "versions": repr((__version__, FORMAT, versions())),
         }
     )
@@ -185,13 +198,17 @@ class Rows:
     times: NDArray[np.float64] | None
     """Event times in unix seconds, ascending; None where none are configured. Rows without one
     come last, and are NaN."""
+    sampled: str = ""
+    """How many rows were taken, and why not all; empty where all were."""
 
 
+@cost.preparing()
 def _prepared(context: Context, model: OnnxModel | None, plan: Plan, draws: str) -> Reference:
     rows = reference_rows(context, model)
     _check_tolerances(context.model, rows.schema)
     reference = prepare(rows.sample, rows.schema, plan, draws)
-    return measure(reference, *_in_order(rows), plan, draws)
+    reference = measure(reference, *_in_order(rows), plan, draws)
+    return replace(reference, sampled=rows.sampled)
 
 
 def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
@@ -200,8 +217,14 @@ def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
     schema = reference_schema(context, model)
     clock = settings.columns.time
     wanted = [replace(c, role="input") if c.name == clock else c for c in schema]
+    to_read = derive.to_read(wanted)
+    room = room_of(context)
+    fitting_rows = rows_that_fit(parquet.reference_files(settings.reference), to_read, room)
     reading = parquet.read_reference(
-        settings.reference, derive.to_read(wanted), rng=generator(context.seed, "reference", "rows")
+        settings.reference,
+        to_read,
+        rng=generator(context.seed, "reference", "rows"),
+        max_rows=min(parquet.REFERENCE_ROWS, fitting_rows),
     )
     sample, times = reading.sample, event_times(reading.sample, clock)
     if times is not None and not bool(np.all(times[1:] >= times[:-1])):
@@ -212,7 +235,23 @@ def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
     scored = derive.with_derived(scored, schema)
     kept = [c.name for c in schema if c.role in ("input", "prediction")]
     scored = Sample(scored.rows, tuple(c for c in scored.columns if c.name in kept))
-    return Rows(scored, schema, times)
+    why = room.reason if fitting_rows < parquet.REFERENCE_ROWS else "more add no power"
+    return Rows(scored, schema, times, _sampled(reading, why))
+
+
+def _sampled(reading: parquet.Reading, why: str) -> str:
+    if reading.sample.rows == reading.rows_total:
+        return ""
+    return f"of the reference {reading.sample.rows} of {reading.rows_total} rows are used: {why}"
+
+
+def room_of(context: Context) -> Room:
+    """Memory for rows within the limits of a model, beside the model itself."""
+    settings, limits = context.model, context.limits
+    joint = [test.max_rows for test in (settings.tests.mmd, settings.tests.c2st) if test]
+    path = settings.model
+    size = Path(path).stat().st_size if path is not None and Path(path).is_file() else 0
+    return Room(limits.memory_mb, max(joint, default=0), model_bytes=size)
 
 
 def event_times(sample: Sample, name: str | None) -> NDArray[np.float64] | None:

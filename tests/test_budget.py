@@ -183,11 +183,12 @@ def test_between_staying_and_going_up_there_is_room() -> None:
 
 def test_what_a_check_took_is_read_off_its_run() -> None:
     cost = Cost(
-        cpu_seconds=103.0,
+        cpu_seconds=109.0,
         wall_seconds=124.0,
         peak_memory_bytes=0,
         stages={
             "start": 1.0,
+            "prepare": 6.0,
             "given_up": 100.0,
             "read": 0.2,
             "predict": 0.3,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import mmap
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,9 +65,37 @@ def test_arrays_are_mapped_read_only_and_aligned(folder: Path) -> None:
         assert array.ctypes.data % cache.ALIGNMENT == 0
         assert type(array) is np.ndarray
         owner: Any = array
-        while getattr(owner, "base", None) is not None and not isinstance(owner, np.memmap):
+        while isinstance(owner, np.ndarray) and owner.base is not None:
             owner = owner.base
-        assert isinstance(owner, np.memmap)
+        assert isinstance(owner.obj if isinstance(owner, memoryview) else owner, mmap.mmap)
+
+
+def _mapped_bytes(folder: Path) -> int:
+    """Bytes of files below the folder that this process has mapped."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    ranges = [line.split()[0].split("-") for line in lines if str(folder) in line]
+    return sum(int(end, 16) - int(start, 16) for start, end in ranges)
+
+
+def test_a_large_array_is_mapped_while_it_is_used_and_the_file_as_long_as_the_arrays(
+    folder: Path,
+) -> None:
+    cache.write(folder, {"large": np.arange(1_000_000.0), "small": np.arange(3.0)}, {})
+    found = cache.read(folder)
+    assert found is not None
+    arrays = found[0]
+    before = _mapped_bytes(folder)
+    view = arrays["large"][10:20]
+    assert _mapped_bytes(folder) >= before + 8_000_000
+    shutil.rmtree(folder)  # as when another reference takes its place
+    assert view.tolist() == list(range(10, 20))
+    del view
+    assert _mapped_bytes(folder) == before
+    assert arrays["small"].tolist() == [0, 1, 2]
+    assert float(arrays["large"].sum()) == 499_999_500_000
+    handles = len(list(Path("/proc/self/fd").iterdir()))
+    del arrays, found
+    assert len(list(Path("/proc/self/fd").iterdir())) < handles
 
 
 @given(
@@ -188,7 +218,7 @@ def test_an_index_that_points_outside_is_refused(folder: Path) -> None:
     for dtype, shape, offset in (("<f8", [99], 0), ("<f8", [8], -64), ("|O", [8], 0)):
         body["arrays"] = [["x", dtype, shape, offset]]
         with pytest.raises(ValueError, match="does not lie within the file"):
-            dict(cache._views(np.zeros(64, np.uint8), body["arrays"]))
+            list(cache._places(64, body["arrays"]))
 
 
 WRITE_AND_DIE = """

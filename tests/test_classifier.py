@@ -16,7 +16,7 @@ from benchmarks.calibration.classifier import correlated, heavy, mixed, moved, n
 from shiftwatch.errors import ConfigError
 from shiftwatch.sample import Sample, categorical, numeric
 from shiftwatch.settings import ClassifierSettings, TestsSettings
-from shiftwatch.twosample import auc, encoding, rows, tail, trees, whitening
+from shiftwatch.twosample import auc, encoding, moves, rows, tail, trees, whitening
 from shiftwatch.twosample.classifier import Classifier
 from shiftwatch.twosample.discriminant import PRIORS
 from shiftwatch.twosample.evidence import Prior, log_scale
@@ -366,3 +366,16 @@ def test_trees_do_not_depend_on_how_many_threads_there_are() -> None:
         with threadpool_limits(threads):
             answers.append(compare(TREES, reference, batch))
     assert answers[0] == answers[1]
+
+
+def test_changes_of_products_are_those_of_the_plain_formula() -> None:
+    rng = np.random.default_rng(21)
+    side = rng.standard_normal((300, 4)).astype(np.float32)
+    side[:, 1] += side[:, 0]
+    mean, variance = moves._moments(moves._unit(side.astype(np.float64)))
+    unit = (side.astype(float) - side.mean(axis=0, dtype=float)) / side.std(axis=0, dtype=float)
+    for left in range(4):
+        for right in range(4):
+            product = unit[:, left] * unit[:, right]
+            assert mean[left, right] == pytest.approx(product.mean(), abs=1e-9)
+            assert variance[left, right] == pytest.approx(product.var(), abs=1e-9)

@@ -312,23 +312,15 @@ def placeless(answer: Outcome | NotTested) -> Outcome | NotTested:
     return replace(answer, explanation=said)
 
 
-DRAWN = {"mmd"}
-"""Subjects whose random features are drawn in the order of rows and columns: another order is
-another draw, as good as the first but not the same."""
-
-
 def turned(sample: Sample) -> Sample:
     """The same columns from the last to the first."""
     return Sample(sample.rows, sample.columns[::-1])
 
 
-def same_answer(subject: Subject, one: Outcome | NotTested, other: Outcome | NotTested) -> None:
-    """The same up to rounding; of a subject that draws anew, of the same size."""
+def same_answer(one: Outcome | NotTested, other: Outcome | NotTested) -> None:
+    """The same up to rounding."""
     if isinstance(one, NotTested) or isinstance(other, NotTested):
         assert one == other
-        return
-    if subject.id in DRAWN:
-        assert (one.p_value < FOUND) == (other.p_value < FOUND)
         return
     for name in ("statistic", "p_value", "effect"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-5, abs=1e-12)
@@ -345,7 +337,7 @@ def test_the_order_of_the_references_rows_does_not_matter(
     if shifted:
         current = moved(rng, reshared(rng, current))
     again = subject.compare(reordered(reference, rng), current)
-    same_answer(subject, subject.compare(reference, current), again)
+    same_answer(subject.compare(reference, current), again)
 
 
 @EACH_LAW
@@ -359,7 +351,7 @@ def test_the_order_of_columns_does_not_matter(
     if shifted:
         current = moved(rng, reshared(rng, current))
     again = subject.compare(turned(reference), turned(current))
-    same_answer(subject, subject.compare(reference, current), again)
+    same_answer(subject.compare(reference, current), again)
 
 
 @EACH_LAW
@@ -653,6 +645,8 @@ OWES = {
     "unseen-categorical": {"renewed", "scattered"},
     "distinct-categorical": {"scattered"},
     "mmd": {shift.__name__ for shift in SHIFTS},
+    # One kernel without regularisation: of a dependence alone it shows 1e-5 or so.
+    "mmd-median": {shift.__name__ for shift in SHIFTS} - {"untied"},
     "c2st": {shift.__name__ for shift in SHIFTS},
     # Half of the rows train the trees: of a dependence alone the other half shows 1e-6 in 6 of 10.
     "c2st-trees": {shift.__name__ for shift in SHIFTS} - {"untied"},

@@ -98,15 +98,17 @@ def test_stages_add_up_to_the_check_and_tests_to_their_stage(context: Context) -
 
 
 @pytest.mark.slow
-def test_a_worker_accounts_for_its_start_once(context: Context) -> None:
+def test_a_worker_accounts_for_its_start_once(context: Context, tmp_path: Path) -> None:
     path = Path(context.model.batches) / "b.parquet"
     write_batch(path, 1, 1000)
+    context = replace(context, cache=str(tmp_path))  # in which nothing is prepared
     request = Check(context, batch_of(path), None, JUDGED_AT)
     with Worker(LimitSettings()) as worker:
         worker.call(Prepare(context))
         first, second = (worker.call(request).run.cost for _ in range(2))
         ticks = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     assert set(first.stages) == set(STAGES) - {"given_up"}
+    assert set(second.stages) == set(STAGES) - {"given_up", "prepare"}
     assert first.stages["start"] > 10 * second.stages["start"]
     assert sum(first.stages.values()) == pytest.approx(first.cpu_seconds, rel=0.05)
     # All the process did is in one check or the other, but for giving the last answer.
@@ -150,6 +152,16 @@ def test_without_a_model_watching_is_compared_with_nothing() -> None:
     assert model_seconds(run) is None
     assert watching_ratio(run) is None
     assert told(run)["watching_ratio"] is None
+
+
+def test_preparing_a_reference_is_not_counted_as_if_it_came_again() -> None:
+    stages = {"start": 0.5, "prepare": 6.0, "predict": 0.5, "test": 1.0}
+    cost = Cost(8.0, 9.0, 0, 32.0, "estimate", stages, rows=500)
+    found = told(replace(sample_runs.shift(), cost=cost))  # of 500 rows
+    assert found["watching_cpu_seconds"] == 1.5
+    assert found["watching_ratio"] == 3.0
+    assert found["cpu_seconds_per_million_rows"] == 4000.0
+    assert found["energy_joules_per_million_rows"] == 16_000.0
 
 
 def test_amounts_per_million_rows_need_rows() -> None:

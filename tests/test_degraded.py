@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import binom
 
 from shiftwatch import check, config, replay
 from shiftwatch.budget import FEWEST_ROWS, Effort, Step, ladder
@@ -28,6 +29,7 @@ from shiftwatch.requests import Check, Checked, Context, Inspect, Request
 from shiftwatch.settings import (
     AlarmSettings,
     ChiSquareSettings,
+    ClassifierSettings,
     KsSettings,
     LimitSettings,
     MmdSettings,
@@ -348,11 +350,40 @@ def test_the_snapshot_knows_what_the_day_cost_also_after_a_restart(tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_large_check_and_a_small_limit_without_any_help(tmp_path: Path) -> None:
-    """So many permutations take seconds, and the fewer of the second step do not."""
+    """So many permutations take seconds, the fewer of the second step do not.
+
+    How far it steps down is up to the machine; that the steps come in their order, and that nothing
+    of it is hidden, is not.
+    """
+    many = TestsSettings(
+        mmd=MmdSettings(permutations=100_000), c2st=ClassifierSettings(permutations=100_000)
+    )
     _batch(tmp_path, "a", rows=12_000)
-    with _watching(tmp_path, TestsSettings(mmd=MmdSettings(permutations=100_000))) as monitor:
+    with _watching(tmp_path, many) as monitor:
         (run,) = monitor.step()
+    effort = Effort.from_plain(run.provenance["effort"])
     assert run.verdict == "no_shift"
-    assert run.provenance["effort"]["given_up"][:2] == ["whole", "subsample"]
-    assert _step(run) in ("permutations", "joint_tests")
-    assert run.cost.stages["given_up"] > run.cost.stages["test"]
+    assert effort.given_up == ORDER[: ORDER.index(effort.step)]
+    assert run.cost.given_up_seconds == LIMIT * len(effort.given_up)
+    assert [f.code for f in run.findings].count("degraded") == bool(effort.given_up)
+    assert ("given_up" in run.cost.stages) == bool(effort.given_up)
+
+
+@pytest.mark.slow
+def test_smaller_checks_keep_the_level_of_every_test(tmp_path: Path) -> None:
+    """400 batches of one law, at the two lower steps in turn: rejections at 5 % as binomial."""
+    pq.write_table(_table(20_000, 0), tmp_path / "reference.parquet")
+    settings = ModelSettings(
+        "m", str(tmp_path / "reference.parquet"), str(tmp_path), tests=KS_AND_MMD
+    )
+    context = Context(settings, AlarmSettings(), 0, str(tmp_path / "cache"), "")
+    efforts = (Effort("permutations", FEWEST_ROWS), Effort("joint_tests", FEWEST_ROWS))
+    p_values: dict[str, list[float]] = {}
+    for seed in range(400):
+        pq.write_table(_table(2000, 1000 + seed), tmp_path / "batch.parquet")
+        for result in _judged(context, efforts[seed % 2]).results:
+            p_values.setdefault(f"{result.test} {result.target}", []).append(result.p_value)
+    assert set(p_values) == {"ks x0", "ks x1", "ks x2", "mmd *"}
+    for values in p_values.values():
+        rejected = sum(p <= 0.05 for p in values)
+        assert rejected <= binom.ppf(1 - 1e-4, len(values), 0.05)

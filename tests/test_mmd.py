@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shiftwatch.sample import Sample, categorical, numeric
-from shiftwatch.twosample import encoding, kernel, pair, spectral, witness
+from shiftwatch.twosample import encoding, kernel, pair, rows, spectral, witness
 from shiftwatch.twosample.mmd import Mmd
 from shiftwatch.twosample.protocol import Outcome
 
@@ -61,6 +61,37 @@ def test_inner_products_of_features_are_the_kernel(width: int, tolerance: float)
     np.testing.assert_allclose(
         features @ features.T, np.exp(-gamma * _squared(rows, rows)), atol=tolerance
     )
+
+
+@pytest.mark.parametrize("fine", [True, False, None])
+def test_features_are_the_cosines_and_sines_of_every_frequency(fine: bool | None) -> None:
+    """Also where they come from those of half the frequency."""
+    rows = np.random.default_rng(20).standard_normal((700, 9)).astype(np.float32)
+    chosen = kernel.Bandwidths(0.1, fine)
+    drawn = kernel.frequencies(chosen, 9, 64, np.random.default_rng(1))
+    assert drawn.shape == (len(chosen.ladder), 9, 32)
+    angles = np.einsum("nw,bwf->nbf", rows.astype(float), drawn.astype(float))
+    plain = np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(700, -1) / np.sqrt(32)
+    np.testing.assert_allclose(kernel.expand(rows, drawn), plain, atol=1e-5)
+    spreads = [matrix.std() for matrix in drawn]
+    expected = [np.sqrt(0.2 * rung.multiple) for rung in chosen.ladder]
+    np.testing.assert_allclose(spreads, expected, rtol=0.15)
+
+
+def test_rows_are_encoded_as_scaled_numbers_slots_and_indicators_of_nulls() -> None:
+    values = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    texts = ["a", "b", "b", None, "a"]
+    fit = encoding.fit(Sample(5, (numeric("x", values), categorical("c", texts))))
+    fresh = (numeric("x", [np.nan, 1e9, 2.0]), categorical("c", [None, "new", "b"]))
+    made, owners = encoding.encode(fit, Sample(3, fresh))
+    scale = 2.0 / 1.349
+    number = np.array([0.0, 6.0, (2.0 - 2.0) / scale])
+    nulls = np.array([fit[0]["null_weight"], 0.0, 0.0])
+    slots = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0]]) * fit[1]["weight"]
+    other = np.array([fit[1]["null_weight"], 0.0, 0.0])
+    expected = np.column_stack([number, nulls, slots, other])
+    np.testing.assert_allclose(made, expected, rtol=1e-6)
+    assert owners.tolist() == [0, 0, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("width", "narrowest"), [(1, 64), (2, 64), (30, 4)])
@@ -140,17 +171,8 @@ def test_tail_is_never_zero() -> None:
     assert spectral.tail_p(1e300, np.linspace(0, 1, 99)) > 0
 
 
-def test_joined_samples_match_categories_by_text() -> None:
-    first = Sample(3, (categorical("c", ["a", "b", None]),))
-    second = Sample(3, (categorical("c", ["b", "new", None]),))
-    (column,) = pair.joined(first, second).columns
-    texts = [column.categories[code] if code >= 0 else None for code in column.values]
-    assert texts == ["a", "b", None, "b", "new", None]
-    assert column.valid.tolist() == [True, True, False] * 2
-
-
 def test_a_pooled_fit_does_not_know_which_side_a_row_is_on() -> None:
-    both = pair.joined(_rare(np.random.default_rng(7), 90), _rare(np.random.default_rng(8), 60))
+    both = rows.pooled(_rare(np.random.default_rng(7), 90), _rare(np.random.default_rng(8), 60))
     order = np.random.default_rng(9).permutation(150)
     assert encoding.fit(both) == encoding.fit(both.take(order))
 
@@ -216,8 +238,8 @@ def test_interval_covers_the_distance_of_two_normals(shift: float) -> None:
 def test_upper_end_falls_with_the_rows_where_nothing_differs() -> None:
     rng = np.random.default_rng(15)
     highs = []
-    for rows in (100, 1000, 10_000):
-        x, y = rng.standard_normal((rows, 2)), rng.standard_normal((rows, 2))
+    for count in (100, 1000, 10_000):
+        x, y = rng.standard_normal((count, 2)), rng.standard_normal((count, 2))
         highs.append(_distance(_pair(x, y, 0.25, features=64))[2])
     # It goes with 1/sqrt(rows), so by about 10 from the first to the last.
     assert highs[0] < 0.25

@@ -75,7 +75,7 @@ def test_a_season_is_found_with_its_share_of_the_variance(period: Season) -> Non
     size = season.SECONDS[period]
     times = np.sort(rng.uniform(0, 30 * size, 20_000))
     wave = 0.7 * np.sin(2 * np.pi * times / size)
-    found = season.found(period, wave + rng.standard_normal(times.size), times)
+    found = season.Table.of(period, times).share(wave + rng.standard_normal(times.size))
     assert found == pytest.approx(0.245 / 1.245, abs=0.04)
 
 
@@ -86,8 +86,8 @@ def test_no_season_is_found_in_rows_that_only_depend_on_each_other(period: Seaso
     walk = np.cumsum(rng.standard_normal(20_000)) / 30
     slow = np.convolve(rng.standard_normal(20_200), np.ones(200), mode="valid")[:20_000]
     times = np.linspace(0, 30 * size, 20_000)
-    assert season.found(period, slow, times) == 0.0
-    assert season.found(period, walk, times) == 0.0
-    assert season.found(period, np.ones(20_000), times) == 0.0
-    assert season.found(period, slow[:10], times[:10]) == 0.0
-    assert season.found(period, slow[:0], times[:0]) == 0.0
+    assert season.Table.of(period, times).share(slow) == 0.0
+    assert season.Table.of(period, times).share(walk) == 0.0
+    assert season.Table.of(period, times).share(np.ones(20_000)) == 0.0
+    assert season.Table.of(period, times[:10]).share(slow[:10]) == 0.0
+    assert season.Table.of(period, times[:0]).share(slow[:0]) == 0.0

@@ -142,9 +142,8 @@ def intervals(run: int) -> Figures:
     """Whether the 95 % intervals of the effects hold the truth, m=5000, n=300."""
     rng = np.random.default_rng([5, run])
     before, now = rng.normal(size=5000), rng.normal(_SHIFT, _WIDER, 300)
-    told = _outcome(Ks(), numeric("x", before), numeric("x", now), run)
-    assert told is not None
-    found = told.explanation
+    prepared = Ks().prepare(numeric("x", before), rng)
+    found = Ks().explain(prepared, numeric("x", now))
     figures: dict[str, float] = {
         "Wasserstein": found["wasserstein_low"] <= _DISTANCE <= found["wasserstein_high"]
     }

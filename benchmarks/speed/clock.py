@@ -110,7 +110,7 @@ def child(
         with subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **ONE_THREAD, **(environment or {})},
+            env={**_compiling(), **ONE_THREAD, **(environment or {})},
             stdout=output,
             stderr=errors,
         ) as process:
@@ -125,6 +125,11 @@ def child(
             output.read().decode(errors="replace"),
             errors.read().decode(errors="replace"),
         )
+
+
+def _compiling() -> dict[str, str]:
+    """Our environment, with bytecode kept as in an image: without it an import takes twice as long."""
+    return {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _waited(process: subprocess.Popen[bytes], limit: float) -> tuple[resource.struct_rusage, bool]:

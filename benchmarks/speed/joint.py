@@ -135,8 +135,9 @@ def _joint(test: JointTest, sides: tuple[NDArray[Any], NDArray[Any]], task: Task
 
 
 def _sample(rows: NDArray[Any]) -> Sample:
-    columns = tuple(numeric(f"x{j:02}", rows[:, j]) for j in range(rows.shape[1]))
-    return Sample(len(rows), columns)
+    """Column by column, as they come from a file; the peers get the rows as they are."""
+    columns = np.ascontiguousarray(rows.T)
+    return Sample(len(rows), tuple(numeric(f"x{j:02}", each) for j, each in enumerate(columns)))
 
 
 _MMD_GOALS: dict[str, tuple[Goal, ...]] = {

@@ -23,6 +23,7 @@ _LEAST_SHOWN = 0.0005
 
 _ASIDE = {
     "start": "to start the worker",
+    "prepare": "to prepare the reference, which is done once",
     "given_up": "for attempts that limits.seconds ended",
 }
 
@@ -89,8 +90,8 @@ def _itself(cost: Cost) -> str:
 
 
 def _by_million(run: Run) -> str:
-    cpu = price.per_million(run.cost.cpu_seconds, run.batch.rows)
-    joules = price.per_million(run.cost.energy_joules, run.batch.rows)
+    cpu = price.per_million(price.recurring_seconds(run.cost), run.batch.rows)
+    joules = price.per_million(price.recurring_joules(run.cost), run.batch.rows)
     if cpu is None:
         return ""
     told = f"Per million rows in batches of this size: {amount(cpu, 's')} of CPU"

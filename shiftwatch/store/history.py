@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -139,10 +139,17 @@ class Store:
         with self._reading() as connection:
             return reading.known_files(connection, model)
 
-    def accepted_files(self, model: str, after_seq: int = 0) -> tuple[AcceptedFile, ...]:
+    def listed_before(self, model: str, uris: Iterable[str]) -> Mapping[str, Listed]:
+        """As :meth:`known_files`, of these uris only: what it takes does not grow with the past."""
+        with self._reading() as connection:
+            return reading.listed_before(connection, model, uris)
+
+    def accepted_files(
+        self, model: str, after_seq: int = 0, limit: int | None = None
+    ) -> tuple[AcceptedFile, ...]:
         """Files accepted after this number, in order, with duplicates and replaced contents."""
         with self._reading() as connection:
-            return reading.accepted_files(connection, model, after_seq)
+            return reading.accepted_files(connection, model, after_seq, limit)
 
     def rows_forgotten(self, model: str) -> int:
         """Rows of good, distinct files that :meth:`forget` dropped from :meth:`accepted_files`.
@@ -190,6 +197,11 @@ class Store:
         """Ids of the batches judged, but for those whose files went long ago."""
         with self._reading() as connection:
             return reading.judged_ids(connection, model)
+
+    def judged_among(self, model: str, batch_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these batches that were judged."""
+        with self._reading() as connection:
+            return reading.judged_among(connection, model, batch_ids)
 
     def runs(
         self, model: str, *, limit: int = 50, before: int | None = None, verdict: str | None = None

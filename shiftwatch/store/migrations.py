@@ -145,6 +145,20 @@ def lay_costs(connection: sqlite3.Connection) -> None:
     connection.execute(_COSTS)
 
 
+_AGES = (
+    "CREATE INDEX runs_by_age ON runs (judged_at)",
+    "CREATE INDEX files_by_age ON files (accepted_at)",
+    "CREATE INDEX judged_by_age ON judged (at)",
+    "CREATE INDEX costs_by_age ON costs (at)",
+)
+
+
+def lay_ages(connection: sqlite3.Connection) -> None:
+    """Ways to what is old, so that retention does not walk over what is not."""
+    for statement in _AGES:
+        connection.execute(statement)
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -152,6 +166,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     lay_progress,
     lay_acceptances,
     lay_costs,
+    lay_ages,
 )
 """In order; the version of a file is how many of them it has."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -19,7 +19,7 @@ from shiftwatch.document import dumps
 from shiftwatch.errors import StoreError
 from shiftwatch.price import DayCost
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
-from shiftwatch.store.sqlite import loaded_text
+from shiftwatch.store.sqlite import loaded_text, stored_text
 from shiftwatch.values import Acceptance, FileFacts, Listed
 
 DAY_SECONDS = 86_400.0
@@ -67,6 +67,18 @@ def known_files(connection: sqlite3.Connection, model: str) -> dict[str, Listed]
     return {file.uri: file for file in listed}
 
 
+def listed_before(
+    connection: sqlite3.Connection, model: str, uris: Iterable[str]
+) -> dict[str, Listed]:
+    """The newest listing of each of these uris that is known, each found by itself."""
+    found = ((uri, newest_file(connection, model, stored_text(uri))) for uri in uris)
+    return {
+        uri: Listed(uri, file.facts.size, file.facts.modified_ns)
+        for uri, file in found
+        if file is not None
+    }
+
+
 def newest_file(
     connection: sqlite3.Connection, model: str, uri: str | bytes | None
 ) -> AcceptedFile | None:
@@ -78,11 +90,13 @@ def newest_file(
 
 
 def accepted_files(
-    connection: sqlite3.Connection, model: str, after_seq: int
+    connection: sqlite3.Connection, model: str, after_seq: int, limit: int | None
 ) -> tuple[AcceptedFile, ...]:
     """Files in the order of acceptance, copies and replaced contents among them."""
+    # By number and not by an index of the model, whose rows would have to be sorted.
     rows = connection.execute(
-        f"{_FILES} WHERE model = ? AND seq > ? ORDER BY seq", (model, after_seq)
+        f"{_FILES} WHERE +model = ? AND seq > ? ORDER BY seq LIMIT ?",
+        (model, after_seq, -1 if limit is None else limit),
     )
     return tuple(_file(row) for row in rows)
 
@@ -120,6 +134,13 @@ def judged_ids(connection: sqlite3.Connection, model: str) -> frozenset[str]:
     """Every batch that was judged and may still be there."""
     rows = connection.execute("SELECT batch_id FROM judged WHERE model = ?", (model,))
     return frozenset(batch_id for (batch_id,) in rows)
+
+
+def judged_among(
+    connection: sqlite3.Connection, model: str, batch_ids: Iterable[str]
+) -> frozenset[str]:
+    """Those of the batches that were judged."""
+    return frozenset(each for each in batch_ids if is_judged(connection, model, each))
 
 
 def state(connection: sqlite3.Connection, model: str) -> tuple[str, str] | None:

@@ -21,11 +21,12 @@ from shiftwatch.store.sqlite import loaded_text, stored_text
 # The history of faults and of alarms outlives that of quiet days.
 _OLD_RUNS = """
     DELETE FROM runs
-    WHERE judged_at < CASE
-            WHEN flipped OR verdict IN ('shift', 'error', 'invalid_data') THEN :notable_from
-            ELSE :quiet_from
-        END
-        AND seq NOT IN (SELECT max(seq) FROM runs GROUP BY model)
+    WHERE judged_at < :quiet_from
+        AND (
+            judged_at < :notable_from
+            OR NOT (flipped OR verdict IN ('shift', 'error', 'invalid_data'))
+        )
+        AND seq < (SELECT max(newest.seq) FROM runs AS newest WHERE newest.model = runs.model)
 """
 # With its run, or the cost of a check would outlive what it was paid for.
 _OLD_COSTS = """
@@ -35,14 +36,15 @@ _OLD_COSTS = """
     )
 """
 _OLD_FLIPS = "DELETE FROM flips WHERE at < :notable_from"
-# A model that is not asked about has not been listed: what its folder holds is unknown.
+# A model that is not asked about has not been listed: what its folder holds is unknown. With a
+# plus, as an index of the model would lead past all that is not old.
 _OLD_FILES = """
     INSERT INTO old
     SELECT seq, model, sha256, folders(uri), rows, fault IS NULL AND rows > 0
         AND (duplicate_of IS NULL OR folders(duplicate_of) <> folders(uri))
     FROM files
     WHERE accepted_at < :quiet_from
-        AND model IN (SELECT model FROM listed)
+        AND +model IN (SELECT model FROM listed)
         AND NOT EXISTS (
             SELECT 1 FROM present AS p WHERE p.model = files.model AND p.uri = files.uri
         )
@@ -78,7 +80,7 @@ _DELETE_FILES = "DELETE FROM files WHERE seq IN (SELECT seq FROM old)"
 _OLD_JUDGED = """
     DELETE FROM judged
     WHERE at < :quiet_from
-        AND model IN (SELECT model FROM listed)
+        AND +model IN (SELECT model FROM listed)
         AND NOT EXISTS (
             SELECT 1 FROM present AS p WHERE p.model = judged.model AND p.uri = judged.last_uri
         )

@@ -37,7 +37,7 @@ _LEAST_BLOCKS = 16
 
 _FOLDS = 10
 
-_COORDINATES_AT_ONCE = 4096
+_COORDINATES_AT_ONCE = 1024
 """Of very many, those whose differences under all permutations are held at the same time."""
 
 

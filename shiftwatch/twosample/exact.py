@@ -28,14 +28,15 @@ Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
 Numbers = NDArray[np.floating]
 
-_KEPT_BLOCKS = 768
+_KEPT_BLOCKS = 1024
 """Blocks of the reference at most that sums are kept of; joined to larger ones by the batch."""
 
-_FEWEST_BLOCKS = 500
-"""Blocks of both samples together at least, as far as there are rows. Pairs of rows within a block
-never part, which moves the permuted values by about 1/sqrt(blocks) of their standard deviation,
-unlike those of single rows. The p-value then differs from that of all permutations by up to 1.2
-times the Monte-Carlo error of 999 of them (``benchmarks/calibration/mmd.py``); with 350, 1.3 times."""
+_FEWEST_BLOCKS = 350, 700
+"""Blocks of both samples together at least, as far as there are rows: as many as permutations,
+between these. Pairs of rows within a block never part, which moves all permuted values by about
+1/sqrt(blocks) of their standard deviation. With 700 to 1400 blocks the p-value differs from that of
+all permutations by 1.1 times the Monte-Carlo error of 999 (``benchmarks/calibration/mmd.py``); with
+350 by 1.3 times, which among fewer permutations does not matter."""
 
 _LEAST_BLOCKS = 16
 """Blocks of each sample at least, as far as it has rows."""
@@ -46,6 +47,12 @@ _RATIO, _RATIO_ROWS = 50, 1000
 _TILE_ROWS = 384
 """Rows of each side of a tile, which takes 590 kB: the second cache holds it. With 256 more time goes
 between the tiles, 3 % of all."""
+
+_STRIP = 64
+"""Columns of a strip of a symmetric matrix, of which half is enough."""
+
+_ROUNDING = 1e-6
+"""Of a kernel's value in single precision; where all rows are the same there is nothing else."""
 
 _TIE_BAND = 1e-5
 """In standard deviations of the permuted values: single precision must never help a shift."""
@@ -133,7 +140,8 @@ def compare(kept: Kept, y: Numbers, permutations: int, rng: np.random.Generator)
     permutations
         Of the labels, drawn from ``rng``.
     """
-    reference = _suited(kept, len(y))
+    fewest = min(max(_FEWEST_BLOCKS[0], permutations), _FEWEST_BLOCKS[1])
+    reference = _suited(kept, len(y), fewest)
     sums, counts = _sums(reference, (y - kept.centre).astype(np.float32))
     batch, others, single, other_singles = counts
     whole = permutation.labels(batch + others, batch, permutations, rng)
@@ -141,7 +149,8 @@ def compare(kept: Kept, y: Numbers, permutations: int, rng: np.random.Generator)
     table = np.hstack([whole, rest])
     sizes = np.repeat([reference.size, 1.0], [whole.shape[1], rest.shape[1]])
     values = _squares(sums, sizes, table)
-    band = _TIE_BAND * (abs(values[0]) + values.std()) + 1e-12
+    rounding = _ROUNDING * (1 / len(reference.rows) + 1 / len(y))
+    band = _TIE_BAND * (abs(values[0]) + values.std()) + rounding
     reached = np.count_nonzero(values >= values[0] - band)
     p_value = float(reached / values.size)
     return Compared(float(values[0]), p_value, values, sums, sizes, table[0] > 0)
@@ -164,21 +173,26 @@ def at_once(
     return compare(keep(mixed[0], gamma), mixed[1], permutations, rng)
 
 
-def _suited(kept: Kept, current: int) -> Kept:
-    """The reference in blocks that suit so many rows of the batch: larger ones, or smaller ones."""
+def _suited(kept: Kept, current: int, fewest: int) -> Kept:
+    """The reference in larger blocks, but for so many of both sides; in smaller ones for few rows.
+
+    ``current`` are the rows of the batch, ``fewest`` blocks of both sides.
+    """
     rows = kept.rows
     most = min(len(rows), current) // (_LEAST_BLOCKS * kept.size)
     if most == 0 and kept.size > 1:
         rows = rows[: max(_RATIO_ROWS, _RATIO * current)]
         size = max(1, min(len(rows), current) // _LEAST_BLOCKS)
         return Kept(rows, kept.centre, kept.gamma, size, _within(rows, kept.gamma, size))
-    wanted = (len(rows) + current) // (_FEWEST_BLOCKS * kept.size)
+    wanted = (len(rows) + current) // (fewest * kept.size)
     joined = max(1, min(wanted, most))
     return Kept(rows, kept.centre, kept.gamma, kept.size * joined, _joined(kept.sums, joined))
 
 
 def _joined(sums: Features, joined: int) -> Features:
     """Sums over blocks that are so many of the given ones; what makes no whole block is left out."""
+    if joined == 1:
+        return sums
     count, ones = len(sums) // joined, np.ones(joined, np.float32)
     whole = sums[: count * joined, : count * joined]
     over_rows = ones @ whole.reshape(count, joined, count * joined)
@@ -296,26 +310,39 @@ def _squares(sums: Features, sizes: Floats, table: Features) -> Floats:
         xx / (m (m - 1)) + yy / (n (n - 1)) - 2 xy / (m n),
 
     of sums over pairs of different rows. With labels s (1 for the batch), K the matrix of ``sums``,
-    r the sums of its rows and t its sum: yy = s'Ks, xy = s'r - yy, xx = t - 2 s'r + yy. The product
-    is made in single precision of the centred matrix, where nothing large has to cancel; what
-    centring took is added in double.
+    r the sums of its rows and t its sum: yy = s'Ks, xy = s'r - yy, xx = t - 2 s'r + yy. Products are
+    made in single precision of the centred matrix, and of r less its mean for every row, where
+    nothing large has to cancel; what centring took is added in double.
     """
-    centred, excess = centre(sums, sizes)
     row_sums = sums.sum(axis=1, dtype=np.float64)
+    total, rows = float(row_sums.sum()), float(sizes.sum())
     n = float(table[0] @ sizes)
-    m = float(sizes.sum()) - n
-    yy = np.einsum("bi,bi->b", table @ centred, table).astype(np.float64)
-    labels = table.astype(np.float64)
-    yy += 2 * n * (labels @ excess)
-    of_batch = labels @ row_sums
-    xx, xy = row_sums.sum() - 2 * of_batch + yy, of_batch - yy
+    m = rows - n
+    # Either side tells the same, as what is centred adds up to 0; fewer terms lose less.
+    smaller, sign = (table, 1.0) if n <= m else (1 - table, -1.0)
+    centred_rows = (row_sums - sizes * (total / rows)).astype(np.float32)
+    of_batch = sign * (smaller @ centred_rows).astype(np.float64) + n * total / rows
+    inner = _forms(centre(sums, sizes), smaller)
+    yy = inner + 2 * n / rows * of_batch - (n / rows) ** 2 * total
+    xx, xy = total - 2 * of_batch + yy, of_batch - yy
     return np.asarray(xx / (m * (m - 1)) + yy / (n * (n - 1)) - 2 * xy / (m * n))
 
 
-def centre(sums: Features, sizes: Floats) -> tuple[Features, Floats]:
-    """C and e with ``sums`` = C + w e' + e w', w the ``sizes``, and rows of C that add up to 0."""
+def _forms(matrix: Features, table: Features) -> Features:
+    """Quadratic forms of a symmetric matrix in every row of a table, by strips of one half of it."""
+    found = np.zeros(len(table), np.float32)
+    for start in range(0, len(matrix), _STRIP):
+        own, right = slice(start, start + _STRIP), slice(start + _STRIP, None)
+        beside = 2 * (table[:, right] @ matrix[right, own])
+        beside += table[:, own] @ matrix[own, own]
+        found += np.einsum("bi,bi->b", beside, table[:, own])
+    return found
+
+
+def centre(sums: Features, sizes: Floats) -> Features:
+    """C with ``sums`` = C + w e' + e w', of which all rows add up to 0; w are the ``sizes``."""
     rows = float(sizes.sum())
     row_sums = sums.sum(axis=1, dtype=np.float64)
     excess = row_sums / rows - sizes * (float(row_sums.sum()) / (2 * rows**2))
     both = np.stack([sizes, excess]).astype(np.float32)
-    return sums - both.T @ both[::-1], excess
+    return np.asarray(sums - both.T @ both[::-1])

@@ -8,6 +8,7 @@ Never: sorts the reference twice; reads all of it for a batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,8 +42,8 @@ class Ks:
 
     The 95 % interval of the effect is D -+ c, c = sqrt(ln(4/a)/(2m)) + sqrt(ln(4/a)/(2n)) with
     a = .05: the inequality of Dvoretzky, Kiefer and Wolfowitz (constant by Massart 1990) for each
-    sample at a/2. It holds whatever the two laws are. The explanation adds how far the values
-    moved in their own unit, with intervals: see :mod:`shiftwatch.twosample.quantiles`.
+    sample at a/2. It holds whatever the two laws are. :meth:`explain` adds how far the values moved
+    in their own unit, with intervals: see :mod:`shiftwatch.twosample.quantiles`.
 
     Examples
     --------
@@ -111,8 +112,12 @@ class Ks:
             effect_high=min(1.0, distance + slack),
             rows_reference=m,
             rows_current=n,
-            explanation=_explain(sides, gap, _outline(prepared)),
+            explanation={"location": _location(sides, gap), "direction": gap.direction},
         )
+
+    def explain(self, prepared: Prepared, current: Column) -> Mapping[str, Any]:
+        """How far the values moved in their own unit: medians, distance, shifts of quantiles."""
+        return quantiles.moved(_outline(prepared), quantiles.Outline.of(current.ascending))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,11 +219,8 @@ def _outline(prepared: Prepared) -> quantiles.Outline:
     )
 
 
-def _explain(sides: _Sides, gap: Gap, reference: quantiles.Outline) -> dict[str, Any]:
-    location: float | None = None
-    if gap.direction is not None:
-        place = np.array([gap.location], dtype=sides.batch.dtype)
-        location = quantiles.finite(float(sides.floats(place)[0]))
-    batch = quantiles.Outline.of(sides.floats(sides.batch))
-    moved = quantiles.moved(reference, batch)
-    return {"location": location, "direction": gap.direction, **moved}
+def _location(sides: _Sides, gap: Gap) -> float | None:
+    if gap.direction is None:
+        return None
+    place = np.array([gap.location], dtype=sides.batch.dtype)
+    return quantiles.finite(float(sides.floats(place)[0]))

@@ -4,9 +4,10 @@ In:    a reference sample, prepared once; the current sample.
 Out:   a p-value exact by permutation, an effect (MMD) with its interval, and what carries it.
 Never: knows a level.
 
-Each bandwidth is used as plain MMD (Gretton et al. 2012) or with spectral regularisation or both
+By default each bandwidth is used as plain MMD (Gretton et al. 2012) or with spectral regularisation or both
 (:mod:`shiftwatch.twosample.kernel` has the ladder); all are combined over one set of permutations
-(:mod:`shiftwatch.twosample.spectral`).
+(:mod:`shiftwatch.twosample.spectral`). With ``kernel: median`` there is one kernel, evaluated exactly
+(:mod:`shiftwatch.twosample.median`).
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shiftwatch.sample import Sample
-from shiftwatch.twosample import encoding, pair, permutation, spectral, witness
+from shiftwatch.twosample import encoding, median, pair, permutation, spectral, witness
 from shiftwatch.twosample.protocol import MIN_ROWS, NotTested, Outcome, Prepared
 
 Floats = NDArray[np.float64]
-
-_EXPLAIN_BELOW = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +33,14 @@ class Mmd:
     permutations: int = 999
     features: int = 256
     max_rows: int = 5000
+    kernel: str = "aggregate"
 
     name = "mmd"
 
     def prepare(self, reference: Sample, rng: np.random.Generator) -> Prepared:
-        """Keep a small reference as it is, of a larger one the features, float32."""
+        """Keep a small reference as it is, of a larger one what its rows are in the kernel."""
+        if self.kernel == "median":
+            return median.prepare(reference, self.max_rows, rng)
         return pair.keep(reference, self.features, self.max_rows, rng)
 
     def run(
@@ -48,6 +50,14 @@ class Mmd:
         rows = int(prepared.facts["rows"])
         if min(rows, current.rows) < MIN_ROWS:
             return NotTested("too_few_rows", f"{rows} and {current.rows} rows")
+        if self.kernel == "median":
+            limits = self.permutations, self.features, self.max_rows
+            return median.run(prepared, current, limits, rng)
+        return self._aggregate(prepared, current, rng)
+
+    def _aggregate(
+        self, prepared: Prepared, current: Sample, rng: np.random.Generator
+    ) -> Outcome | NotTested:
         whole = pair.make(prepared, current, (self.features, self.max_rows), rng)
         blocks = permutation.blocks(whole.reference.features, whole.current.features)
         used = whole.cut(blocks.rows_reference, blocks.rows_current)
@@ -57,10 +67,10 @@ class Mmd:
         made = self._statistics(blocks, used, covariances, rng)
         p_value, strongest = spectral.combined([statistic for _, statistic in made])
         scale = 1.0 / blocks.rows_current + 1.0 / blocks.rows_reference
-        median = covariances[used.bandwidths.median]
-        effect, low, high = witness.distance(used, spectral.power_sums(median, scale))
+        middle = covariances[used.bandwidths.median]
+        effect, low, high = witness.distance(used, spectral.power_sums(middle, scale))
         explanation: dict[str, Any] = {}
-        if p_value <= _EXPLAIN_BELOW:
+        if p_value <= median.EXPLAIN_BELOW:
             explanation = witness.explain(used, *made[strongest])
         return Outcome(
             statistic=effect**2,

@@ -11,15 +11,14 @@ Both are functions that do not change when tested rows swap sides, so a permutat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shiftwatch.sample import Column, Sample
-from shiftwatch.twosample import encoding, kernel, permutation
+from shiftwatch.sample import Sample
+from shiftwatch.twosample import encoding, kernel, rows
 from shiftwatch.twosample.protocol import Prepared
 
 Features = NDArray[np.float32]
@@ -41,9 +40,9 @@ class Side:
     features: Features
     positions: Positions
 
-    def first(self, rows: int) -> Side:
+    def first(self, count: int) -> Side:
         """Only the first rows."""
-        return Side(self.encoded[:rows], self.features[:rows], self.positions[:rows])
+        return Side(self.encoded[:count], self.features[:count], self.positions[:count])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +58,7 @@ class Pair:
     frequencies: Features
     owners: NDArray[np.intp]
     names: tuple[str, ...]
-    grams: Floats | None = None
+    grams: Features | None = None
 
     def cut(self, reference: int, current: int) -> Pair:
         """The pair with only the first rows of each side; Gram matrices follow."""
@@ -90,12 +89,12 @@ class Pair:
 
     def covariances(self, sums: Floats) -> list[Floats]:
         """Pooled covariance of the features of each bandwidth; ``sums`` are of all rows."""
-        rows = self.reference.features.shape[0] + self.current.features.shape[0]
+        count = self.reference.features.shape[0] + self.current.features.shape[0]
         made = []
         for index, part in enumerate(self.parts):
-            y, mean = self.current.features[:, part], sums[part] / rows
+            y, mean = self.current.features[:, part], sums[part] / count
             total = y.T @ y + (self._gram(part) if self.grams is None else self.grams[index])
-            made.append(np.asarray(total / rows - np.outer(mean, mean), dtype=np.float64))
+            made.append(np.asarray(total / count - np.outer(mean, mean), dtype=np.float64))
         return made
 
     def _gram(self, part: slice) -> Features:
@@ -105,89 +104,123 @@ class Pair:
 
 def keep(reference: Sample, features: int, max_rows: int, rng: np.random.Generator) -> Prepared:
     """What :func:`make` needs of the reference."""
-    if reference.rows <= min(_POOLED_ROWS, max_rows):
-        return _keep_columns(reference)
+    if is_pooled(reference.rows, max_rows):
+        return keep_rows(reference, rng)
+    made = hold_out(reference, max_rows, rng)
+    frequencies = kernel.frequencies(made.bandwidths, made.encoded.shape[1], features, rng)
+    expanded = kernel.expand(made.encoded, frequencies)
+    parts = kernel.parts(expanded.shape[1], len(made.bandwidths.ladder))
+    arrays: dict[str, NDArray[Any]] = {
+        "encoded": made.encoded,
+        "features": expanded,
+        "frequencies": frequencies,
+        "grams": np.stack([expanded[:, p].T @ expanded[:, p] for p in parts]),
+        "positions": made.positions,
+    }
+    facts = {"encoding": made.encoding, "gamma": made.bandwidths.gamma}
+    return Prepared(arrays, facts | {"fine": made.bandwidths.fine, "rows": len(expanded)})
+
+
+def is_pooled(reference: int, max_rows: int) -> bool:
+    """Whether a reference of so many rows is too small to hold some of them out."""
+    return reference <= min(_POOLED_ROWS, max_rows)
+
+
+def keep_rows(reference: Sample, rng: np.random.Generator) -> Prepared:
+    """The rows themselves, in random order; of a reference that is fitted pooled."""
+    reference = rows.by_name(reference)
+    order = rows.drawn(reference, rng)
+    arrays, facts = rows.kept(reference.take(order))
+    return Prepared(arrays | {"positions": order}, facts | {"rows": reference.rows})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Rows of a reference encoded by what others of its rows say; ``positions`` are in the sample."""
+
+    encoding: list[dict[str, Any]]
+    bandwidths: kernel.Bandwidths
+    encoded: Features
+    positions: Positions
+
+
+def hold_out(reference: Sample, max_rows: int, rng: np.random.Generator) -> HeldOut:
+    """Hold rows out, fit scales, categories and bandwidths on them, and encode the others."""
     apart, kept = encoding.held_out_rows(reference.rows, max_rows, rng, _HELD_OUT_SHARE)
+    reference = rows.by_name(reference)
     fit = encoding.fit(reference.take(apart))
     fitted, _ = encoding.encode(fit, reference.take(apart))
     encoded, _ = encoding.encode(fit, reference.take(kept))
-    chosen = kernel.bandwidths(fitted)
-    frequencies = kernel.frequencies(chosen, encoded.shape[1], features, rng)
-    expanded = kernel.expand(encoded, frequencies)
-    parts = kernel.parts(expanded.shape[1], len(chosen.ladder))
-    arrays: dict[str, NDArray[Any]] = {
-        "encoded": encoded,
-        "features": expanded,
-        "frequencies": frequencies,
-        "grams": np.stack([expanded[:, p].T @ expanded[:, p] for p in parts]).astype(np.float64),
-        "positions": kept,
-    }
-    facts = {"encoding": fit, "gamma": chosen.gamma, "fine": chosen.fine}
-    return Prepared(arrays, facts | {"rows": int(kept.size)})
-
-
-def _keep_columns(reference: Sample) -> Prepared:
-    arrays: dict[str, NDArray[Any]] = {}
-    facts = []
-    for index, column in enumerate(reference.columns):
-        arrays |= {f"values{index}": column.values, f"valid{index}": column.valid}
-        fact = {"name": column.name, "kind": column.kind, "role": column.role, "type": column.type}
-        facts.append(fact | {"categories": list(column.categories)})
-    return Prepared(arrays, {"columns": facts, "rows": reference.rows})
-
-
-def _columns(prepared: Prepared) -> Sample:
-    columns = tuple(
-        Column(
-            **{**fact, "categories": tuple(fact["categories"])},
-            values=prepared.arrays[f"values{index}"],
-            valid=prepared.arrays[f"valid{index}"],
-        )
-        for index, fact in enumerate(prepared.facts["columns"])
-    )
-    return Sample(prepared.facts["rows"], columns)
+    return HeldOut(fit, kernel.bandwidths(fitted), encoded, kept)
 
 
 def make(
     prepared: Prepared, current: Sample, limits: tuple[int, int], rng: np.random.Generator
 ) -> Pair:
     """The pair; ``limits`` are features per bandwidth and rows of a side at most."""
-    if "columns" in prepared.facts:
-        return _pooled(_columns(prepared), current, limits, rng)
-    return _cached(prepared, current, limits[1], rng)
+    batch = draw(current, limits[1], rng)
+    if "encoding" in prepared.facts:
+        return _cached(prepared, batch)
+    both = pool(prepared, batch, rng)
+    frequencies = kernel.frequencies(both.bandwidths, both.current.shape[1], limits[0], rng)
+    return expanded(both, frequencies, prepared.arrays["positions"], batch)
 
 
-def _cached(prepared: Prepared, current: Sample, max_rows: int, rng: np.random.Generator) -> Pair:
+def _cached(prepared: Prepared, batch: Drawn) -> Pair:
     facts, arrays = prepared.facts, prepared.arrays
-    encoded, owners = encoding.encode(facts["encoding"], current)
-    order = permutation.drawn_rows(encoded, max_rows, rng)
+    encoded, owners = encoding.encode(facts["encoding"], batch.sample)
+    frequencies = arrays["frequencies"]
     reference = Side(arrays["encoded"], arrays["features"], arrays["positions"])
-    batch = Side(encoded[order], kernel.expand(encoded[order], arrays["frequencies"]), order)
+    current = Side(encoded, kernel.expand(encoded, frequencies), batch.positions)
     bandwidths = kernel.Bandwidths(facts["gamma"], facts["fine"])
-    names = current.names()
-    return Pair(reference, batch, bandwidths, arrays["frequencies"], owners, names, arrays["grams"])
+    names = batch.sample.names()
+    return Pair(reference, current, bandwidths, frequencies, owners, names, arrays["grams"])
 
 
-def _pooled(
-    reference: Sample, current: Sample, limits: tuple[int, int], rng: np.random.Generator
-) -> Pair:
-    features, max_rows = limits
-    both = joined(reference, current)
-    encoded, owners = _varying(*encoding.encode(encoding.fit(both), both))
-    orders = [
-        permutation.drawn_rows(part, max_rows, rng)
-        for part in (encoded[: reference.rows], encoded[reference.rows :])
-    ]
-    rows = [encoded[: reference.rows][orders[0]], encoded[reference.rows :][orders[1]]]
-    # In an order that does not tell the samples apart, as only the first rows are looked at.
-    mixed = np.concatenate(rows)
-    chosen = kernel.bandwidths(mixed[permutation.drawn_rows(mixed, len(mixed), rng)])
-    frequencies = kernel.frequencies(chosen, encoded.shape[1], features, rng)
+def expanded(both: Both, frequencies: Features, positions: Positions, batch: Drawn) -> Pair:
+    """The pair of encoded sides; ``positions`` are of the reference's rows."""
     sides = [
-        Side(part, kernel.expand(part, frequencies), order)
-        for part, order in zip(rows, orders, strict=True)
+        Side(encoded, kernel.expand(encoded, frequencies), own)
+        for encoded, own in ((both.reference, positions), (both.current, batch.positions))
     ]
-    return Pair(sides[0], sides[1], chosen, frequencies, owners, current.names())
+    names = batch.sample.names()
+    return Pair(sides[0], sides[1], both.bandwidths, frequencies, both.owners, names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Rows of the batch in random order, columns by name; ``positions`` are in the batch given."""
+
+    sample: Sample
+    positions: Positions
+
+
+def draw(current: Sample, max_rows: int, rng: np.random.Generator) -> Drawn:
+    """At most ``max_rows`` rows of a batch; which ones depends on contents and the generator."""
+    current = rows.by_name(current)
+    positions = rows.drawn(current, rng)[:max_rows]
+    return Drawn(current.take(positions), positions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Both:
+    """Encoded rows of both sides in random order, columns behind the encoded ones, bandwidths."""
+
+    reference: Features
+    current: Features
+    owners: NDArray[np.intp]
+    bandwidths: kernel.Bandwidths
+
+
+def pool(prepared: Prepared, batch: Drawn, rng: np.random.Generator) -> Both:
+    """Both sides encoded by what all rows of both together say, which knows no labels."""
+    reference = rows.restored(prepared.arrays, prepared.facts)
+    both = rows.pooled(reference, batch.sample)
+    encoded, owners = _varying(*encoding.encode(encoding.fit(both), both))
+    # The bandwidths look at the first rows only, so in an order that does not tell the sides apart.
+    mixed = rng.permutation(both.rows)[: kernel.DISTANCE_ROWS]
+    bandwidths = kernel.bandwidths(encoded[mixed])
+    return Both(encoded[: reference.rows], encoded[reference.rows :], owners, bandwidths)
 
 
 def _varying(encoded: Features, owners: NDArray[np.intp]) -> tuple[Features, NDArray[np.intp]]:
@@ -195,28 +228,3 @@ def _varying(encoded: Features, owners: NDArray[np.intp]) -> tuple[Features, NDA
     varies = encoded.min(axis=0) < encoded.max(axis=0)
     varies[0] = True  # so that a constant sample has a column, too
     return np.ascontiguousarray(encoded[:, varies]), owners[varies]
-
-
-def joined(first: Sample, second: Sample) -> Sample:
-    """The rows of both samples; categories are matched by text, columns by place."""
-    columns = zip(first.columns, second.columns, strict=True)
-    return Sample(first.rows + second.rows, tuple(_joined(a, b) for a, b in columns))
-
-
-def _joined(first: Column, second: Column) -> Column:
-    values = second.values
-    categories: Mapping[str, int] = {text: code for code, text in enumerate(first.categories)}
-    if second.kind == "categorical":
-        known = dict(categories)
-        codes = [known.setdefault(text, len(known)) for text in second.categories]
-        values = np.asarray([*codes, -1], dtype=np.int32)[second.values.astype(np.int64)]
-        categories = known
-    return Column(
-        first.name,
-        first.kind,
-        first.role,
-        first.type,
-        np.concatenate([first.values, values]),
-        np.concatenate([first.valid, second.valid]),
-        tuple(categories),
-    )

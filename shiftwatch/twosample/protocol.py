@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,15 @@ class ColumnTest(Protocol):
         self, prepared: Prepared, current: Column, rng: np.random.Generator
     ) -> Outcome | NotTested:
         """Compare; the answer does not depend on the order of rows."""
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A test of one column that can say more than it needs to answer: for who reads the report."""
+
+    def explain(self, prepared: Prepared, current: Column) -> Mapping[str, Any]:
+        """What is added to the explanation of an outcome on the same two columns."""
         ...
 
 

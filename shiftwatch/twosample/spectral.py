@@ -52,13 +52,8 @@ class Statistic:
     scale: float
 
     def log_scores(self) -> Floats:
-        """-log of the gamma tail with the moments of the limit law (Pearson III)."""
-        first, second, third = self.moments
-        variance = 2 * second + 1e-300
-        shape = variance**3 * 4 / ((8 * third) ** 2 + 1e-300)
-        standard = (self.values - first) / math.sqrt(variance)
-        tail = special.gammaincc(shape, np.maximum(0.0, shape + math.sqrt(shape) * standard))
-        return np.asarray(-np.log(np.maximum(tail, P_FLOOR)))
+        """-log of the gamma tail with the moments of the limit law."""
+        return log_scores(self.values, self.moments)
 
     def limit_tail(self) -> float:
         """P-value of the observed value by the limit law."""
@@ -67,6 +62,30 @@ class Statistic:
             eigenvalues if math.isinf(self.ridge) else eigenvalues / (eigenvalues + self.ridge)
         )
         return weighted_chi2_tail(float(self.values[0]), weights * self.scale)
+
+
+def log_scores(values: Floats, moments: tuple[float, float, float]) -> Floats:
+    """-log of the tail of sum_i weight_i chi2_1, by the gamma law with its moments (Pearson III).
+
+    Parameters
+    ----------
+    values
+        Shape (n,).
+    moments
+        Sums of the first three powers of the weights.
+
+    Examples
+    --------
+    >>> chi2 = log_scores(np.array([3.84]), (1.0, 1.0, 1.0))
+    >>> round(float(np.exp(-chi2[0])), 4)
+    0.05
+    """
+    first, second, third = moments
+    variance = 2 * second + 1e-300
+    shape = variance**3 * 4 / ((8 * third) ** 2 + 1e-300)
+    standard = (values - first) / math.sqrt(variance)
+    tail = special.gammaincc(shape, np.maximum(0.0, shape + math.sqrt(shape) * standard))
+    return np.asarray(-np.log(np.maximum(tail, P_FLOOR)))
 
 
 def statistics(
@@ -85,7 +104,8 @@ def statistics(
     scale
         1/m + 1/n.
     """
-    largest = _largest_eigenvalue(covariance)
+    plain_only = all(math.isinf(ridge) for ridge in ridges)
+    largest = 1.0 if plain_only else _largest_eigenvalue(covariance)
     return [_statistic(changes, covariance, ridge * largest, scale) for ridge in ridges]
 
 
@@ -109,8 +129,9 @@ def power_sums(matrix: Floats, scale: float) -> tuple[float, float, float]:
     >>> power_sums(np.diag([1.0, 2.0]), 1.0)
     (3.0, 5.0, 9.0)
     """
-    square = matrix @ matrix
-    sums = np.trace(matrix), np.trace(square), np.sum(square * matrix)
+    single = matrix.astype(np.float32)  # six digits of a scale are plenty
+    square = single @ single
+    sums = np.trace(matrix), np.trace(square), np.einsum("ij,ij", square, single)
     return float(sums[0] * scale), float(sums[1] * scale**2), float(sums[2] * scale**3)
 
 

@@ -26,8 +26,8 @@ _COLUMN_ROWS = 1000
 """Rows of each side from which the shares of columns are computed."""
 
 
-def explain(pair: Pair, bandwidth: int, statistic: Statistic) -> dict[str, Any]:
-    """Columns and rows that carry one statistic, which is of this bandwidth.
+def explain(pair: Pair, bandwidth: int, statistic: Statistic | None) -> dict[str, Any]:
+    """Columns and rows that carry one statistic, which is of this bandwidth; None is plain MMD.
 
     The witness function h(z) = phi(z)' (C + ridge)^-1 (mean of the batch - mean of the reference)
     is large where the batch is dense and the reference is not (Jitkrittum et al. 2016,
@@ -43,7 +43,7 @@ def explain(pair: Pair, bandwidth: int, statistic: Statistic) -> dict[str, Any]:
     part = pair.parts[bandwidth]
     x, y = pair.reference.features[:, part], pair.current.features[:, part]
     direction = y.mean(axis=0, dtype=np.float64) - x.mean(axis=0, dtype=np.float64)
-    if not math.isinf(statistic.ridge):
+    if statistic is not None and not math.isinf(statistic.ridge):
         root = whitener(statistic.covariance, statistic.ridge)
         direction = root.T @ (root @ direction)
     appeared = _ranked(-(y @ direction), pair.current.encoded)
@@ -86,17 +86,10 @@ def _height(x: Features, y: Features, direction: Floats) -> float:
 
 
 def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, float, float]:
-    """MMD at the median bandwidth with a 95 % interval; 0 where its square comes out negative.
+    """MMD at the median bandwidth with :func:`interval`, from random features.
 
-    The square is estimated without bias (Gretton et al. 2012, JMLR 13, Lemma 6). Its variance is
-    4 var(h(x))/m + 4 var(h(y))/n with the witness h, which rules where the samples differ
-    (their Corollary 16), plus 2 tr(C^2) (1/m + 1/n)^2 with the pooled covariance C, which rules
-    where they do not. There the law is skewed to the right, so the lower end uses the quantile of
-    the gamma law with its three moments; the normal one is too large for the upper end, and kept.
-    To the variance comes that of the random features, so that the interval is for the kernel itself
-    and not for the frequencies drawn. Simulated with normal laws, distances 0 to .66, m=300, n=100
-    (800 runs) and m=1000, n=250 (300 runs): the truth was above the upper end in 0 to 3.3 % of the
-    runs and below the lower one in 0 to .3 %.
+    To the variance comes that of the features, so that the interval is for the kernel itself and not
+    for the frequencies drawn.
 
     Parameters
     ----------
@@ -104,10 +97,6 @@ def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, fl
         Only rows in use.
     moments
         tr(C^k) (1/m + 1/n)^k for k = 1, 2, 3.
-
-    Returns
-    -------
-    MMD, lower and upper end; each in [0, 1]: what is beyond counts as 1.
     """
     part = pair.parts[pair.bandwidths.median]
     x, y = pair.reference.features[:, part], pair.current.features[:, part]
@@ -118,11 +107,41 @@ def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, fl
     square = within - 2 * (mean_x @ mean_y)
     between = 4 * (float(np.var(x @ gap)) / m + float(np.var(y @ gap)) / n)
     between += _frequency_variance(gap)
+    return interval(square, float(gap @ gap), between, moments)
+
+
+def interval(
+    square: float, biased: float, between: float, moments: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """MMD with a 95 % interval; 0 where its square comes out negative.
+
+    The square is estimated without bias (Gretton et al. 2012, JMLR 13, Lemma 6). Its variance is
+    4 var(h(x))/m + 4 var(h(y))/n with the witness h, which rules where the samples differ
+    (their Corollary 16), plus 2 tr(C^2) (1/m + 1/n)^2 with the pooled covariance C, which rules
+    where they do not. There the law is skewed to the right, so the lower end uses the quantile of
+    the gamma law with its three moments; the normal one is too large for the upper end, and kept.
+    Simulated with normal laws, distances 0 to .66, m=300, n=100 (800 runs) and m=1000, n=250 (300
+    runs), with random features: the truth was above the upper end in 0 to 3.3 % of the runs and below
+    the lower one in 0 to .3 %.
+
+    Parameters
+    ----------
+    square, biased
+        MMD^2 estimated without and with bias.
+    between
+        4 var(h(x))/m + 4 var(h(y))/n.
+    moments
+        tr(C^k) (1/m + 1/n)^k for k = 1, 2, 3.
+
+    Returns
+    -------
+    MMD, lower and upper end; each in [0, 1]: what is beyond counts as 1.
+    """
     null, third = 2 * moments[1], 8 * moments[2]
     down = math.sqrt(1.96**2 * between + _upper_quantile(null, third) ** 2)
     up = 1.96 * math.sqrt(between + null)
     # The variance goes with the square, so that a low estimate has too low a variance as well.
-    growth = max(1.0, (square + up) / max(float(gap @ gap), 1e-300))
+    growth = max(1.0, (square + up) / max(biased, 1e-300))
     up = 1.96 * math.sqrt(between * growth + null)
     ends = (square, square - down, square + up)
     mmd, low, high = (math.sqrt(min(1.0, max(0.0, end))) for end in ends)
