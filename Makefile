@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fix docs bench bench-peers calibrate image lock system-packages clean
+.PHONY: help setup setup-run demo test check fix docs bench bench-peers growth soak calibrate image lock system-packages clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,12 @@ bench: setup ## speed and memory against scipy, the machine and the goals; ARGS=
 
 bench-peers: setup ## the same against other packages, each installed into .peers; ARGS as above
 	$(BIN)/python benchmarks/bench_peers.py $(ARGS)
+
+growth: setup ## time and memory against rows, columns, categories and stored checks; writes results, picture, table
+	$(BIN)/python benchmarks/growth.py
+
+soak: setup ## 10 000 checks with a flat memory, or status 1: a quarter of an hour; writes benchmarks/results/soak.json
+	$(BIN)/python benchmarks/soak.py
 
 calibrate: setup ## false-alarm rates, power and delay by simulation; writes benchmarks/results/calibration.json
 	$(BIN)/python benchmarks/calibrate.py

@@ -7,7 +7,6 @@ Never: writes to the store; outlives its parent by more than the request at hand
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import resource
@@ -15,11 +14,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-from shiftwatch.cost import account_for_this_process
+from shiftwatch.cost import account_for_this_process, give_back, private_bytes
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.progress import Listener, Progress, heard_by
 from shiftwatch.requests import Request
@@ -60,31 +58,16 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(connection: Connection, answer: Callable[[Request], object], memory_mb: int) -> int:
-    ready = _private_bytes()
+    ready = private_bytes()
     while True:
         _limit_memory(memory_mb * 1_000_000)  # anew, after last words
         try:
             request = connection.recv()
             connection.send(_reply(answer, request, memory_mb))
-            if _private_bytes() - ready > _MOST_KEPT:
-                _give_back()
+            if private_bytes() - ready > _MOST_KEPT:
+                give_back()
         except (EOFError, ConnectionError):
             return 0  # the parent has closed its end, or is gone
-
-
-def _private_bytes() -> int:
-    """Resident memory that is not a file's, or 0 where the system does not tell."""
-    try:
-        fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
-    except OSError:
-        return 0
-    return (int(fields[1]) - int(fields[2])) * resource.getpagesize()
-
-
-def _give_back() -> None:
-    """Return freed memory to the system, where the C library can: it keeps what it may need."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _sending(connection: Connection) -> Listener:

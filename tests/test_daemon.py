@@ -169,7 +169,9 @@ def test_the_daemon_stays_light_while_its_worker_does_the_work(folder: Path) -> 
         pid = daemon.process.pid
         resident_kb = until(lambda: _resident_kb_when_idle(pid))
         mapped = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
-    assert resident_kb < 80_000
+    assert (
+        resident_kb < 75_000
+    )  # 65 000 to 70 000 with Python 3.11; FastAPI and its own take 15 000
     assert not [name for name in HEAVY if f"/{name}/" in mapped]
 
 

@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_BLOCKS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Growth:
@@ -45,24 +47,24 @@ def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Slope by least squares and its standard error where residuals depend on those before.
+    """Slope by least squares and its standard error where neighbours are alike.
 
-    Newey & West (1987) with Bartlett's weights and n^(1/3) lags, times n / (n - 2).
+    Both of the means of up to 20 blocks, which are nearly independent where the blocks are much
+    longer than the memory of the series; what does not fill a block is left out at the start.
 
     Examples
     --------
-    >>> found, error = slope([0, 1, 2, 3, 4, 5], [0.0, 1.1, 1.9, 3.1, 3.9, 5.0])
-    >>> round(found, 3), error < 0.05
-    (0.994, True)
+    >>> found, error = slope([0, 1, 2, 3, 4, 5], [0.0, 1.1, 1.9, 3.1, 3.9, 5.3])
+    >>> round(found, 2), round(error, 2)
+    (1.01, 0.02)
     """
-    found, start = line(x, y)
-    count, middle = len(x), sum(x) / len(x)
-    spread = sum((a - middle) ** 2 for a in x)
-    scores = [(a - middle) * (b - start - found * a) for a, b in zip(x, y, strict=True)]
-    total = sum(score**2 for score in scores)
-    lags = max(1, round(count ** (1 / 3)))
-    for lag in range(1, lags + 1):
-        weight = 1 - lag / (lags + 1)
-        pairs = zip(scores, scores[lag:], strict=False)
-        total += 2 * weight * sum(one * other for one, other in pairs)
-    return found, math.sqrt(max(0.0, total) * count / (count - 2)) / spread
+    count = min(_BLOCKS, max(3, len(x) // 4))
+    size = len(x) // count
+    start = len(x) - count * size
+    ends = [(start + block * size, start + (block + 1) * size) for block in range(count)]
+    middles, means = ([sum(each[a:b]) / size for a, b in ends] for each in (x, y))
+    found, origin = line(middles, means)
+    middle = sum(middles) / count
+    spread = sum((a - middle) ** 2 for a in middles)
+    left = sum((b - origin - found * a) ** 2 for a, b in zip(middles, means, strict=True))
+    return found, math.sqrt(left / (count - 2) / spread)

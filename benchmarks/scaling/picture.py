@@ -32,7 +32,7 @@ SERIES: Mapping[str, tuple[str, str, float]] = {
 """By key of a point: what was measured, its unit, and how many of the stored unit make one."""
 
 _WIDTH, _HEIGHT = 180, 130
-_LEFT, _TOP, _GAP_X, _GAP_Y = 44, 34, 56, 62
+_LEFT, _TOP, _GAP_X, _GAP_Y = 44, 34, 56, 116
 _TONES = 6
 
 _STYLE = """
@@ -71,7 +71,7 @@ def drawn(results: Results) -> str:
     """One panel an axis for time, one below it for memory."""
     axes = list(results["axes"].items())
     width = _LEFT + len(axes) * (_WIDTH + _GAP_X)
-    height = _TOP + 2 * (_HEIGHT + _GAP_Y) + 8
+    height = _TOP + 2 * (_HEIGHT + _GAP_Y) - 60
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">',
         "<title>Time and memory against size, both logarithmic</title>",
@@ -142,10 +142,9 @@ def _panel(
         pairs = [(x.place(a), y.place(b)) for a, b in zip(sizes, own, strict=True) if b > 0]
         steps = " L".join(f"{a} {b}" for a, b in pairs)
         yield f'<path class="t{tone % _TONES}" d="M{steps}"><title>{what}</title></path>'
-        below = top + _HEIGHT + 26 + 11 * (tone // 2)
-        start = left - 30 + (tone % 2) * (_WIDTH + 30) / 2
-        yield f'<path class="t{tone % _TONES}" d="M{start} {below - 3} h10"/>'
-        yield f'<text x="{start + 13}" y="{below}">{what}</text>'
+        below = top + _HEIGHT + 26 + 11 * tone
+        yield f'<path class="t{tone % _TONES}" d="M{left} {below - 3} h10"/>'
+        yield f'<text x="{left + 14}" y="{below}">{what}</text>'
 
 
 def _short(number: float) -> str:
