@@ -115,9 +115,10 @@ def outcomes(
         for column_test in plan.column:
             suited = [column for column in columns if suits(column_test, column)]
             with meter.test(column_test.name):
-                found = [_column(reference, current, column_test, each, seed) for each in suited]
-                if explained and isinstance(column_test, Explaining):
-                    found = [_explained(reference, current, column_test, each) for each in found]
+                found = [
+                    _column(reference, current, (column_test, each), seed, explained=explained)
+                    for each in suited
+                ]
             yield from found
         for joint_test in plan.joint:
             if together(reference.schema, scope):
@@ -164,31 +165,28 @@ def _unsuitable(schema: Sequence[SchemaColumn]) -> Iterator[Skipped]:
 
 
 def _column(
-    reference: Reference, current: Current, test: ColumnTest, column: SchemaColumn, seed: Root
+    reference: Reference,
+    current: Current,
+    tested: tuple[ColumnTest, SchemaColumn],
+    seed: Root,
+    *,
+    explained: bool,
 ) -> TwoSampleResult | Skipped:
+    test, column = tested
     scope = scope_of(column)
     if column.name in current.absent:
         return Skipped(test.name, column.name, scope, current.absent[column.name])
     rng = generator(seed, current.batch_id, drawer(test), scope, column.name)
     prepared = reference.prepared(test.name, scope, column.name)
     own = current.sample.column(column.name)
-    return _placed(test.name, column.name, scope, lambda: test.run(prepared, own, rng))
 
+    def run() -> Outcome | NotTested:
+        outcome = test.run(prepared, own, rng)
+        if not explained or isinstance(outcome, NotTested) or not isinstance(test, Explaining):
+            return outcome
+        return replace(outcome, explanation={**outcome.explanation, **test.explain(prepared, own)})
 
-def _explained(
-    reference: Reference, current: Current, test: Explaining, entry: TwoSampleResult | Skipped
-) -> TwoSampleResult | Skipped:
-    """The result with what the test has to add to its explanation."""
-    if isinstance(entry, Skipped):
-        return entry
-    prepared = reference.prepared(entry.test, entry.scope, entry.target)
-    own = current.sample.column(entry.target)
-    try:
-        more = test.explain(prepared, own)
-    except Exception as fault:  # noqa: BLE001 - as of a test itself
-        reason = f"{type(fault).__name__}: {fault}"
-        return Skipped(entry.test, entry.target, entry.scope, "test_failed", reason)
-    return replace(entry, explanation={**entry.explanation, **more})
+    return _placed(test.name, column.name, scope, run)
 
 
 def _joint(

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from html.parser import HTMLParser
 from itertools import product
@@ -22,11 +22,11 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from pydantic import TypeAdapter
+from starlette.types import ASGIApp
 
 from shiftwatch.errors import ConfigError, DataError, StoreError
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
@@ -42,6 +42,7 @@ from shiftwatch.values import (
     Verdict,
 )
 from shiftwatch.web import create_app, shapes
+from shiftwatch.web.app import build
 
 HOSTILE = "<script>alert('x')</script>\"&\u202egpj.exe\u2066"
 
@@ -213,15 +214,18 @@ def board_of(*models: ModelStatus, rows: Sequence[dict[str, Any]] = ()) -> Table
 
 
 @cache
-def app_of(board: TableBoard) -> FastAPI:
+def app_of(board: TableBoard) -> ASGIApp:
     return create_app(board)
 
 
 def ask(board: TableBoard, method: str, path: str, **request: Any) -> httpx.Response:
     """One request to the application, without a server."""
+    return ask_application(app_of(board), method, path, **request)
 
+
+def ask_application(app: ASGIApp, method: str, path: str, **request: Any) -> httpx.Response:
     async def answer() -> httpx.Response:
-        transport = httpx.ASGITransport(app_of(board), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://watch") as client:
             return await client.request(method, path, **request)
 
@@ -891,6 +895,64 @@ print([name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_scrape_and_the_probes_do_not_load_the_framework_of_pages() -> None:
+    code = """
+import asyncio, sys
+import httpx
+from shiftwatch.status import Snapshot
+from shiftwatch.web import create_app
+
+class Board:
+    def snapshot(self):
+        return Snapshot((), "1", "3.11", 100, ready=True)
+
+async def ask():
+    transport = httpx.ASGITransport(create_app(Board()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://watch") as client:
+        for path in ("/metrics", "/healthz", "/-/healthy", "/readyz", "/-/ready"):
+            answer = await client.get(path)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        print("fastapi" in sys.modules)
+        print((await client.get("/openapi.json")).status_code, "fastapi" in sys.modules)
+
+asyncio.run(ask())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "200", "True"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics",
+        "/metrics?name[]=shiftwatch_build",
+        "/healthz",
+        "/-/healthy",
+        "/readyz",
+        "/-/ready",
+    ],
+)
+def test_the_light_door_answers_as_the_whole_application_would(method: str, path: str) -> None:
+    for ready in (True, False):
+        board = board_of()
+        board.now = replace(board.now, ready=ready, ready_reason="loading churn")
+        for accept in ("", "application/openmetrics-text; version=1.0.0"):
+            light = ask(board, method, path, headers={"accept": accept})
+            whole = ask_application(build(board), method, path, headers={"accept": accept})
+            assert light.status_code == whole.status_code
+            assert names_of(light.text) == names_of(whole.text)
+            lengths = [answer.headers.pop("content-length", "") for answer in (light, whole)]
+            assert path.startswith("/metrics") or lengths[0] == lengths[1]
+            assert dict(light.headers) == dict(whole.headers)
+
+
+def names_of(text: str) -> list[str]:
+    """Lines without the values at their ends: those of the process change meanwhile."""
+    return [line.rpartition(" ")[0] or line for line in text.splitlines()]
 
 
 @contextmanager

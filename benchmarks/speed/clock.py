@@ -27,7 +27,7 @@ ONE_THREAD = dict.fromkeys(
     "1",
 )
 
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 """CPU seconds after which no further repetition begins."""
 
 _WAIT_FACTOR = 5.0

@@ -1,12 +1,13 @@
 """What is tested in the benchmarks: made from fixed seeds, for us and for every peer alike.
 
 In:    the name of a case.
-Out:   arrays in memory, or the same as files in a folder.
+Out:   arrays in memory, or the same as files in a folder (``python -m ... CASE FOLDER``).
 Never: makes other data for one than for another.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,8 @@ def write_tables(folder: Path) -> None:
         path = folder / name / f"{name}.parquet"
         path.parent.mkdir(exist_ok=True)
         pq.write_table(pa.table(columns), path)
+
+
+if __name__ == "__main__":
+    write_arrays(sys.argv[1], Path(sys.argv[2]))
+    write_tables(Path(sys.argv[2]))

@@ -24,7 +24,7 @@ Figures = dict[str, dict[str, float]]
 FLOOR = "floor"
 """The peer that is no program but the machine: the ratio says how far above it we are."""
 
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)

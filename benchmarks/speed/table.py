@@ -49,8 +49,8 @@ def _verdict(goal: Goal, found: Spread | None, case: str, peers: Stored) -> tupl
 
 
 def scipy(cases: Sequence[Case], bench: Stored) -> Rows:
-    """CPU seconds and megabytes of every case, and of scipy's loop where there is one."""
-    rows: Rows = [("case", "CPU s", "scipy, CPU s", "ratio", "reference, CPU s", "memory")]
+    """CPU seconds of every case, of scipy's loop where there is one, and what else was measured."""
+    rows: Rows = [("case", "CPU s", "scipy, CPU s", "ratio", "reference, CPU s", "besides")]
     for case in cases:
         found = bench.get(case.name, {}).get("figures")
         if found is None or case.name.startswith(_LIMIT):
@@ -59,7 +59,7 @@ def scipy(cases: Sequence[Case], bench: Stored) -> Rows:
         units = ("", "", "x")
         texts = [_range(each, unit) for each, unit in zip(cells, units, strict=True)]
         texts.append(_reference(found))
-        rows.append((f"`{case.name}`", *texts, "; ".join(_memory(found)) or _NONE))
+        rows.append((f"`{case.name}`", *texts, "; ".join(_besides(found)) or _NONE))
     return rows
 
 
@@ -69,6 +69,12 @@ def _reference(found: Mapping[str, Spread]) -> str:
     text = short(found["prepare seconds"]["median"])
     once = found.get("without a kept reference seconds")
     return text if once is None else f"{text}; with the check at once {short(once['median'])}"
+
+
+def _besides(found: Mapping[str, Spread]) -> Iterator[str]:
+    if "explain seconds" in found:
+        yield f"{short(found['explain seconds']['median'])} s to explain"
+    yield from _memory(found)
 
 
 def _memory(found: Mapping[str, Spread]) -> Iterator[str]:

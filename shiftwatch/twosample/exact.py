@@ -34,9 +34,9 @@ _KEPT_BLOCKS = 1024
 _FEWEST_BLOCKS = 350, 700
 """Blocks of both samples together at least, as far as there are rows: as many as permutations,
 between these. Pairs of rows within a block never part, which moves all permuted values by about
-1/sqrt(blocks) of their standard deviation. With 700 to 1400 blocks the p-value differs from that of
-all permutations by 1.1 times the Monte-Carlo error of 999 (``benchmarks/calibration/mmd.py``); with
-350 by 1.3 times, which among fewer permutations does not matter."""
+1/sqrt(blocks) of their standard deviation. With 1000 the p-value should differ from that of all
+permutations by 1.1 times the Monte-Carlo error of 999, and with 350 by 1.3 times, which among fewer
+permutations does not matter; ``benchmarks/calibration/mmd.py`` has what was measured."""
 
 _LEAST_BLOCKS = 16
 """Blocks of each sample at least, as far as it has rows."""

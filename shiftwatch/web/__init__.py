@@ -4,7 +4,8 @@ In:    a Board.
 Out:   an ASGI application.
 Never: runs a test, opens the store, or lets a slow request hold up a scrape.
 
-Importing this room is light; FastAPI comes with the first application.
+Importing this room is light. Metrics and probes stay so; pages and the API come with FastAPI, which
+takes 12 MB, when somebody first asks for one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING
 from shiftwatch.web.board import Board
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
 __all__ = ["Board", "create_app"]
 
 
-def create_app(board: Board) -> FastAPI:
+def create_app(board: Board) -> ASGIApp:
     """The application that answers from ``board``.
 
     Parameters
@@ -29,9 +30,9 @@ def create_app(board: Board) -> FastAPI:
 
     Returns
     -------
-    FastAPI
+    ASGIApp
         To be served by any ASGI server. It starts nothing and needs no lifespan.
     """
-    from shiftwatch.web.app import build  # noqa: PLC0415  # keeps the import of this room light
+    from shiftwatch.web.door import Door  # noqa: PLC0415  # keeps the import of this room light
 
-    return build(board)
+    return Door(board)

@@ -14,14 +14,14 @@ from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Requ
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from shiftwatch.metrics import render
 from shiftwatch.status import ModelStatus, Snapshot
 from shiftwatch.values import Verdict
-from shiftwatch.web import pages, shapes
+from shiftwatch.web import pages, probes, shapes
+from shiftwatch.web.answers import ProblemError
 from shiftwatch.web.board import Board
 from shiftwatch.web.description import describe, example, html_example, text_example
 from shiftwatch.web.guard import Guard
-from shiftwatch.web.problems import ANY_OTHER, ProblemError, described, install
+from shiftwatch.web.problems import ANY_OTHER, described, install
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -91,8 +91,7 @@ async def metrics(
     ] = None,
 ) -> Response:
     """Every metric as Prometheus text, or as OpenMetrics by the Accept header."""
-    content_type, body = render(snapshot, accept, names or ())
-    return Response(body, headers={"content-type": content_type})
+    return probes.metrics(snapshot, accept, names or ())
 
 
 @ROUTER.get(
@@ -104,7 +103,7 @@ async def metrics(
 )
 async def healthz() -> str:
     """200 while the event loop turns. Says nothing about data or models."""
-    return "ok\n"
+    return probes.OK
 
 
 @ROUTER.get(
@@ -116,7 +115,7 @@ async def healthz() -> str:
 )
 async def healthy() -> str:
     """The same as `/healthz`."""
-    return "ok\n"
+    return probes.OK
 
 
 @ROUTER.get(
@@ -130,7 +129,7 @@ async def readyz(snapshot: OfSnapshot) -> str:
     """200 once the configuration is read and the history is open; before that 503 says why."""
     if not snapshot.ready:
         raise ProblemError(503, snapshot.ready_reason)
-    return "ok\n"
+    return probes.OK
 
 
 @ROUTER.get(

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shiftwatch.web.problems import HEADERS, answer
+from shiftwatch.web.answers import HEADERS, answer
 
 BODY_BYTES = 64 * 1024
 """Longest body that is read; the only one we take is a path."""

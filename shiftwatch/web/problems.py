@@ -1,35 +1,22 @@
 """Faults as RFC 9457 problem documents.
 
 In:    errors raised while a request is answered.
-Out:   ``application/problem+json`` with what is wrong and what to do.
+Out:   ``application/problem+json`` with what is wrong and what to do, and its description.
 Never: a traceback, or a fault that is answered as if nothing were wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 from shiftwatch.errors import DataError, ShiftwatchError, StoreError, WorkerError
-
-MEDIA_TYPE = "application/problem+json"
-
-HEADERS: Mapping[str, str] = {
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-}
-"""On every answer, faults included."""
+from shiftwatch.web.answers import MEDIA_TYPE, ProblemError, answer, document
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -75,7 +62,7 @@ def _description(status: int) -> dict[str, Any]:
     meaning, example = _MEANINGS[status]
     content = {
         "schema": {"$ref": "#/components/schemas/Problem"},
-        "example": _document(status, example, "/..."),
+        "example": document(status, example, "/..."),
     }
     return {"description": meaning, "content": {MEDIA_TYPE: content}}
 
@@ -86,43 +73,6 @@ ANY_OTHER: dict[int | str, dict[str, Any]] = {
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 }
-
-
-class ProblemError(Exception):
-    """A fault of a request, found while answering it; ``members`` extend the document."""
-
-    def __init__(self, status: int, detail: str, **members: Any) -> None:
-        super().__init__(status, detail)
-        self.status = status
-        self.detail = detail
-        self.members = members
-
-
-def answer(
-    status: int,
-    detail: str,
-    path: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    members: Mapping[str, Any] | None = None,
-) -> JSONResponse:
-    """A problem document as a response, with the security headers."""
-    return JSONResponse(
-        {**(members or {}), **_document(status, detail, path)},
-        status_code=status,
-        headers={**HEADERS, **(headers or {})},
-        media_type=MEDIA_TYPE,
-    )
-
-
-def _document(status: int, detail: str, path: str) -> dict[str, Any]:
-    return {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "instance": path,
-    }
 
 
 def install(app: FastAPI) -> None:
