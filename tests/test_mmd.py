@@ -65,7 +65,6 @@ def test_inner_products_of_features_are_the_kernel(width: int, tolerance: float)
 
 @pytest.mark.parametrize("fine", [True, False, None])
 def test_features_are_the_cosines_and_sines_of_every_frequency(fine: bool | None) -> None:
-    """Also where they come from those of half the frequency."""
     rows = np.random.default_rng(20).standard_normal((700, 9)).astype(np.float32)
     chosen = kernel.Bandwidths(0.1, fine)
     drawn = kernel.frequencies(chosen, 9, 64, np.random.default_rng(1))

@@ -15,7 +15,6 @@ same cost, were below the best Gaussian one in every cell.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -110,15 +109,12 @@ def frequencies(
     follow the kernel more closely (Yang, Sindhwani, Avron & Mahoney 2014): with two columns and
     256 features the power of one statistic against ripples rose from .88 to .92 (Sobol points).
 
-    In the coarse ladder, for many columns, all bandwidths share one draw, so that the frequencies of
-    each are twice those of the one before: :func:`expand` then costs a third.
+    Each bandwidth has a draw of its own. One for all, doubled from each to the next, would make
+    :func:`expand` cost half, as angles double with it, but would be another statistic.
     """
     half = features // 2
     scales = [math.sqrt(2 * chosen.gamma * rung.multiple) for rung in chosen.ladder]
-    if chosen.fine:
-        return np.stack([scale * _normal(width, half, rng) for scale in scales]).astype(np.float32)
-    shared = (scales[0] * _normal(width, half, rng)).astype(np.float32)
-    return np.stack([np.float32(round(scale / scales[0])) * shared for scale in scales])
+    return np.stack([scale * _normal(width, half, rng) for scale in scales]).astype(np.float32)
 
 
 def _normal(width: int, count: int, rng: np.random.Generator) -> Floats:
@@ -148,8 +144,6 @@ def _steps(width: int) -> Floats:
 def expand(encoded: Features, drawn: Features) -> Features:
     """Features of every bandwidth side by side, shape (n, bandwidths * features); norm 1 each.
 
-    Where frequencies are twice those before, cos 2t = 2 cos^2 t - 1 and sin 2t = 2 sin t cos t.
-
     Examples
     --------
     >>> row = np.zeros((1, 2), np.float32)
@@ -158,20 +152,13 @@ def expand(encoded: Features, drawn: Features) -> Features:
     ((1, 24), 3.0)
     """
     half = drawn.shape[2]
-    doubled = [np.array_equal(b, 2 * a) for a, b in itertools.pairwise(drawn)]
     features = np.empty((encoded.shape[0], len(drawn), 2, half), dtype=np.float32)
     for start in range(0, len(encoded), _ROWS_AT_ONCE):
         part = features[start : start + _ROWS_AT_ONCE]
-        for index, twice in enumerate([False, *doubled]):
-            cos, sin = part[:, index, 0], part[:, index, 1]
-            if twice:
-                cos_half, sin_half = part[:, index - 1, 0], part[:, index - 1, 1]
-                np.multiply(2 * sin_half, cos_half, out=sin)
-                np.subtract(2 * cos_half * cos_half, 1, out=cos)
-            else:
-                angles = encoded[start : start + _ROWS_AT_ONCE] @ drawn[index]
-                np.cos(angles, out=cos)
-                np.sin(angles, out=sin)
+        for index, matrix in enumerate(drawn):
+            angles = encoded[start : start + _ROWS_AT_ONCE] @ matrix
+            np.cos(angles, out=part[:, index, 0])
+            np.sin(angles, out=part[:, index, 1])
         part *= np.float32(1 / math.sqrt(half))
     return features.reshape(len(encoded), -1)
 

@@ -65,24 +65,26 @@ def _ranked(heights: Floats, encoded: Features) -> NDArray[np.intp]:
 def _shares(pair: Pair, bandwidth: int, direction: Floats) -> list[dict[str, Any]]:
     frequencies = pair.frequencies[bandwidth]
     x, y = pair.reference.encoded[:_COLUMN_ROWS], pair.current.encoded[:_COLUMN_ROWS]
-    whole_x, whole_y = x @ frequencies, y @ frequencies
-    full = _height(whole_x, whole_y, direction)
+    # a cos t + b sin t = A cos(t - phase): one function of every angle instead of two.
+    a, b = np.split(direction, 2)
+    amplitude, phase = np.hypot(a, b), np.arctan2(b, a).astype(np.float32)
+    whole_x, whole_y = x @ frequencies - phase, y @ frequencies - phase
+    full = _height(whole_x, whole_y, amplitude)
     losses = []
     for column in range(len(pair.names)):
         own = pair.owners == column
         without_x = whole_x - x[:, own] @ frequencies[own]
         without_y = whole_y - y[:, own] @ frequencies[own]
-        losses.append(max(0.0, full - _height(without_x, without_y, direction)))
+        losses.append(max(0.0, full - _height(without_x, without_y, amplitude)))
     total = sum(losses) or 1.0
     ranked = sorted(zip(losses, pair.names, strict=True), key=lambda one: (-one[0], one[1]))
     return [{"column": name, "share": round(loss / total, 4)} for loss, name in ranked if loss > 0]
 
 
-def _height(x: Features, y: Features, direction: Floats) -> float:
-    """Mean witness value of the batch minus that of the reference."""
-    half = x.shape[1]
-    gap = np.concatenate([f(y).mean(axis=0) - f(x).mean(axis=0) for f in (np.cos, np.sin)])
-    return float(gap @ direction) / math.sqrt(half)
+def _height(x: Features, y: Features, amplitude: Floats) -> float:
+    """Mean witness value of the batch minus that of the reference, from angles less their phase."""
+    gap = np.cos(y).mean(axis=0) - np.cos(x).mean(axis=0)
+    return float(gap @ amplitude) / math.sqrt(amplitude.size)
 
 
 def distance(pair: Pair, moments: tuple[float, float, float]) -> tuple[float, float, float]:
