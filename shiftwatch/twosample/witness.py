@@ -57,9 +57,11 @@ def explain(pair: Pair, bandwidth: int, statistic: Statistic | None) -> dict[str
 
 def _ranked(heights: Floats, encoded: Features) -> NDArray[np.intp]:
     """Rows of the smallest values, the smallest first; ties by content."""
-    rank = np.empty(len(encoded), dtype=np.int64)
-    rank[permutation.canonical_order(encoded)] = np.arange(len(encoded))
-    return np.lexsort((rank, np.round(heights, 9)))[:_ROWS_NAMED]
+    rounded = np.round(heights, 9)
+    last = min(_ROWS_NAMED, len(rounded)) - 1
+    low = np.flatnonzero(rounded <= np.partition(rounded, last)[last])
+    by_content = low[permutation.canonical_order(encoded[low])]
+    return by_content[np.argsort(rounded[by_content], kind="stable")][:_ROWS_NAMED]
 
 
 def _shares(pair: Pair, bandwidth: int, direction: Floats) -> list[dict[str, Any]]:
