@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shiftwatch.inflation import Inflation, widen
 from shiftwatch.meter import UNMETERED, Meter
@@ -27,7 +28,14 @@ from shiftwatch.reference import (
     together,
 )
 from shiftwatch.sample import Column, Sample
-from shiftwatch.twosample.protocol import ColumnTest, Explaining, JointTest, NotTested, Outcome
+from shiftwatch.twosample.protocol import (
+    ColumnTest,
+    Explaining,
+    JointTest,
+    NotTested,
+    Outcome,
+    Prepared,
+)
 from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import (
     TESTED_SCOPES,
@@ -114,10 +122,10 @@ def outcomes(
         columns = testable(reference.schema, scope)
         for column_test in plan.column:
             suited = [column for column in columns if suits(column_test, column)]
+            explain = _explain(column_test) if explained else None
             with meter.test(column_test.name):
                 found = [
-                    _column(reference, current, (column_test, each), seed, explained=explained)
-                    for each in suited
+                    _column(reference, current, column_test, each, seed, explain) for each in suited
                 ]
             yield from found
         for joint_test in plan.joint:
@@ -164,15 +172,21 @@ def _unsuitable(schema: Sequence[SchemaColumn]) -> Iterator[Skipped]:
             yield Skipped("ks", column.name, scope_of(column), "unsupported_type", column.type)
 
 
+_Explain = Callable[[Prepared, Column], Mapping[str, Any]]
+
+
+def _explain(test: ColumnTest) -> _Explain | None:
+    return test.explain if isinstance(test, Explaining) else None
+
+
 def _column(
     reference: Reference,
     current: Current,
-    tested: tuple[ColumnTest, SchemaColumn],
+    test: ColumnTest,
+    column: SchemaColumn,
     seed: Root,
-    *,
-    explained: bool,
+    explain: _Explain | None,
 ) -> TwoSampleResult | Skipped:
-    test, column = tested
     scope = scope_of(column)
     if column.name in current.absent:
         return Skipped(test.name, column.name, scope, current.absent[column.name])
@@ -182,9 +196,9 @@ def _column(
 
     def run() -> Outcome | NotTested:
         outcome = test.run(prepared, own, rng)
-        if not explained or isinstance(outcome, NotTested) or not isinstance(test, Explaining):
+        if explain is None or isinstance(outcome, NotTested):
             return outcome
-        return replace(outcome, explanation={**outcome.explanation, **test.explain(prepared, own)})
+        return replace(outcome, explanation={**outcome.explanation, **explain(prepared, own)})
 
     return _placed(test.name, column.name, scope, run)
 

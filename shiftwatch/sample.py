@@ -131,10 +131,6 @@ class Sample:
         """Whether there is a column of this name."""
         return name in self._places
 
-    def with_role(self, role: Role) -> Sample:
-        """Only the columns of this role."""
-        return Sample(self.rows, tuple(c for c in self.columns if c.role == role))
-
     def of_kind(self, *kinds: Kind) -> Sample:
         """Only the columns of these kinds."""
         return Sample(self.rows, tuple(c for c in self.columns if c.kind in kinds))

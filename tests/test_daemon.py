@@ -17,21 +17,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from shiftwatch import demo
+
 pytestmark = pytest.mark.slow  # a daemon, a worker and a stream
 
 HEAVY = ("numpy", "scipy", "pyarrow", "onnxruntime", "sklearn", "pandas")
 
-CONFIG = """\
-models:
-  - name: churn
-    model: model.onnx
-    reference: reference.parquet
-    batches: batches/
-    columns: {time: event_time, label: churned}
-schedule: {every: 1s}
-web: {listen: "127.0.0.1:0"}
-"""
-
+CONFIG = demo.CONFIG.format(listen="127.0.0.1:0")
 
 Found = TypeVar("Found")
 

@@ -924,6 +924,13 @@ asyncio.run(ask())
     assert done.stdout.split() == ["False", "200", "True"]
 
 
+@pytest.fixture(scope="module")
+def both() -> tuple[TableBoard, ASGIApp]:
+    """A board, and the whole application over it; the light door is :func:`app_of` the board."""
+    board = board_of()
+    return board, build(board)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
 @pytest.mark.parametrize(
     "path",
@@ -936,13 +943,15 @@ asyncio.run(ask())
         "/-/ready",
     ],
 )
-def test_the_light_door_answers_as_the_whole_application_would(method: str, path: str) -> None:
+def test_the_light_door_answers_as_the_whole_application_would(
+    method: str, path: str, both: tuple[TableBoard, ASGIApp]
+) -> None:
+    board, application = both
     for ready in (True, False):
-        board = board_of()
         board.now = replace(board.now, ready=ready, ready_reason="loading churn")
         for accept in ("", "application/openmetrics-text; version=1.0.0"):
             light = ask(board, method, path, headers={"accept": accept})
-            whole = ask_application(build(board), method, path, headers={"accept": accept})
+            whole = ask_application(application, method, path, headers={"accept": accept})
             assert light.status_code == whole.status_code
             assert names_of(light.text) == names_of(whole.text)
             lengths = [answer.headers.pop("content-length", "") for answer in (light, whole)]

@@ -18,19 +18,9 @@ from packaging.requirements import Requirement
 
 from benchmarks.speed.clock import MEGABYTE, child, status
 from benchmarks.speed.harness import Case, Goal, Measured, Task
-from shiftwatch.demo import MODEL_PATH
+from shiftwatch.demo import CONFIG, MODEL_PATH
 from shiftwatch.demo.generator import write_batch, write_reference
 
-_CONFIG = """\
-models:
-  - name: churn
-    model: model.onnx
-    reference: reference.parquet
-    batches: batches/
-    columns: {time: event_time, label: churned}
-schedule: {every: 1s}
-web: {listen: "127.0.0.1:0"}
-"""
 _BATCHES = 3
 _PATIENCE = 120.0
 
@@ -68,7 +58,7 @@ def daemon_idle(task: Task) -> Measured:
     with tempfile.TemporaryDirectory(dir=task.folder) as name:
         home = Path(name)
         (home / "batches").mkdir()
-        (home / "shiftwatch.yml").write_text(_CONFIG, encoding="utf-8")
+        (home / "shiftwatch.yml").write_text(CONFIG.format(listen="127.0.0.1:0"), encoding="utf-8")
         (home / "model.onnx").write_bytes(Path(MODEL_PATH).read_bytes())
         write_reference(home / "reference.parquet", 2000)
         for index in range(_BATCHES):

@@ -11,3 +11,16 @@ from pathlib import Path
 
 MODEL_PATH = Path(__file__).with_name("model.onnx")
 """The churn model made by ``python -m shiftwatch.demo.train``."""
+
+CONFIG = """\
+# The configuration of the demo: what a first one of your own may look like.
+models:
+  - name: churn
+    model: model.onnx
+    reference: reference.parquet
+    batches: batches/
+    columns: {{time: event_time, label: churned}}
+schedule: {{every: 1s}}
+web: {{listen: "{listen}"}}
+"""
+"""To be formatted with the address to listen on."""

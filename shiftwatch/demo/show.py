@@ -23,24 +23,13 @@ from pathlib import Path
 from shiftwatch import logs
 from shiftwatch.daemon import Daemon, Source
 from shiftwatch.decide import Policy
+from shiftwatch.demo import CONFIG
 from shiftwatch.demo.stream import STEPS_TO_FULL_SHIFT
 from shiftwatch.errors import ShiftwatchError
 from shiftwatch.promise import promise_text
 from shiftwatch.report import LAYER_NAMES, crossed, run_line
 from shiftwatch.settings import AlarmSettings, ToleranceSettings
 from shiftwatch.values import Run
-
-_CONFIG = """\
-# The configuration of the demo: what a first one of your own may look like.
-models:
-  - name: churn
-    model: model.onnx
-    reference: reference.parquet
-    batches: batches/
-    columns: {{time: event_time, label: churned}}
-schedule: {{every: 1s}}
-web: {{listen: "{listen}"}}
-"""
 
 _LOOK_SECONDS = 0.2
 
@@ -67,7 +56,7 @@ def show(*, batches: int, leave: bool, pace: float, listen: str) -> None:
             model = resources.files("shiftwatch.demo") / "model.onnx"
             shutil.copyfile(str(model), folder / "model.onnx")
             config = folder / "shiftwatch.yml"
-            config.write_text(_CONFIG.format(listen=listen), encoding="utf-8")
+            config.write_text(CONFIG.format(listen=listen), encoding="utf-8")
             asyncio.run(_Show(batches, leave=leave, stream=stream).run(config))
 
 

@@ -4,10 +4,10 @@ In:    a reference sample, prepared once; the current sample.
 Out:   a p-value exact by permutation, an effect (MMD) with its interval, and what carries it.
 Never: knows a level.
 
-By default each bandwidth is used as plain MMD (Gretton et al. 2012) or with spectral regularisation or both
-(:mod:`shiftwatch.twosample.kernel` has the ladder); all are combined over one set of permutations
-(:mod:`shiftwatch.twosample.spectral`). With ``kernel: median`` there is one kernel, evaluated exactly
-(:mod:`shiftwatch.twosample.median`).
+By default each bandwidth is used as plain MMD (Gretton et al. 2012) or with spectral regularisation
+or both (:mod:`shiftwatch.twosample.kernel` has the ladder); all are combined over one set of
+permutations (:mod:`shiftwatch.twosample.spectral`). With ``kernel: median`` there is one kernel,
+evaluated exactly (:mod:`shiftwatch.twosample.median`).
 """
 
 from __future__ import annotations
