@@ -459,7 +459,7 @@ class LimitSettings:
     memory_mb: int = 1024
     """Private memory of the worker in MB of 10^6 bytes. Of a reference or a batch as many rows are
     taken as fit, and the report says so; beyond the limit the check is an ``error``. The libraries
-    and the tests themselves need 210 to 270 MB, so 320 is the least that can be set."""
+    and the tests themselves need 210 to 340 MB, so 384 is the least that can be set."""
     seconds: float = 120
     """Wall-clock seconds of one check. What would take longer is made smaller in this order: a
     quarter of the rows; a sixteenth and fewer permutations; a 64th and no joint tests. Each is a
@@ -469,7 +469,7 @@ class LimitSettings:
     """Per-feature series of one metric and model; the strongest evidence is kept."""
 
     def __post_init__(self) -> None:
-        _check_at_least("memory_mb", self.memory_mb, 320)
+        _check_at_least("memory_mb", self.memory_mb, 384)
         _check_at_most("memory_mb", self.memory_mb, 1_000_000_000)  # the system counts in 63 bits
         _check_at_least("seconds", self.seconds, 1)
         _check_at_most("seconds", self.seconds, 1_000_000)

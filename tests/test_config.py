@@ -399,7 +399,7 @@ SETTINGS = st.builds(
     schedule=st.just(ScheduleSettings(cron="*/5 * * * *")) | st.builds(ScheduleSettings, DURATIONS),
     store=st.builds(StoreSettings, PATHS, POSITIVE),
     web=st.just(WebSettings()) | st.just(WebSettings("0.0.0.0:0", allow_insecure=True)),
-    limits=st.builds(LimitSettings, st.integers(320, 10**5), POSITIVE, st.integers(0, 10**5)),
+    limits=st.builds(LimitSettings, st.integers(384, 10**5), POSITIVE, st.integers(0, 10**5)),
     seed=st.integers(0, 2**128),
 )
 

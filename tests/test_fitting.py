@@ -21,7 +21,7 @@ from shiftwatch.source.plan import batch_id
 from shiftwatch.values import Batch, Piece, Run, SchemaColumn
 from shiftwatch.worker import Worker
 
-LEAST_MB = 320
+LEAST_MB = 384
 
 
 def numbers(count: int) -> list[SchemaColumn]:
@@ -84,7 +84,7 @@ def test_a_wide_file_in_parts_gives_the_rows_of_the_file(
 @given(
     columns=st.integers(1, 2000),
     more=st.integers(0, 2000),
-    memory_mb=st.integers(320, 100_000),
+    memory_mb=st.integers(LEAST_MB, 100_000),
     joint_rows=st.sampled_from([0, 100, 5000, 20_000]),
 )
 def test_more_memory_fits_more_rows_and_more_columns_fewer(
@@ -153,11 +153,21 @@ def _texts(rng: np.random.Generator, rows: int) -> Iterator[tuple[str, object]]:
         yield f"c{j}", [f"a category with a rather long name, {code:020}" for code in codes]
 
 
+def _differing(rng: np.random.Generator, rows: int) -> Iterator[tuple[str, object]]:
+    yield from ((f"x{j}", rng.standard_normal(rows)) for j in range(60))
+    yield "id", [f"customer {number}" for number in rng.integers(10**8, 10**9, rows)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "rows"),
-    [(_long, (3_000_000, 200_000)), (_wide, (20_000, 5000)), (_texts, (250_000, 60_000))],
-    ids=["one row group of three million rows", "600 columns", "150 000 categories"],
+    [
+        (_long, (3_000_000, 200_000)),
+        (_wide, (20_000, 5000)),
+        (_texts, (250_000, 60_000)),
+        (_differing, (1_000_000, 100_000)),
+    ],
+    ids=["one row group of three million rows", "600 columns", "150 000 categories", "a million"],
 )
 def test_any_file_is_prepared_and_checked_within_the_least_memory(
     tmp_path: Path,

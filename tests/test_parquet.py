@@ -882,3 +882,25 @@ def test_anything_that_streams_arrow_is_a_table() -> None:
     assert parquet.as_table(MIXED) is MIXED
     with pytest.raises(DataError, match="dict is no table"):
         parquet.as_table({"n": [1.0]})
+
+
+def test_texts_too_many_for_a_dictionary_are_read_as_others_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    many = [f"customer number {k}" if k % 7 else None for k in rng.permutation(200_000)]
+    few = [f"plan {k}" for k in rng.integers(0, 3, 200_000)]
+    table = pa.table({"many": many, "few": few})
+    path = str(tmp_path / "x.parquet")
+    pq.write_table(table, path)
+    with file_facts.opened(path, ["many", "few"]) as file:
+        kinds = {f.name: str(f.type) for f in file.schema_arrow}
+    assert kinds["many"] == "string"
+    assert kinds["few"].startswith("dictionary")
+    schema = parquet.read_schema([path], ())
+    read = parquet.read_reference(path, schema, max_rows=500, rng=np.random.default_rng(1)).sample
+    same = parquet.table_sample(table, schema, max_rows=500, rng=np.random.default_rng(1)).sample
+    for name in ("many", "few"):
+        texts = [
+            [side.column(name).categories[c] if c >= 0 else None for c in side.column(name).values]
+            for side in (read, same)
+        ]
+        assert texts[0] == texts[1]

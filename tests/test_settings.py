@@ -93,7 +93,7 @@ FAULTS: list[tuple[Made, str, str]] = [
     (lambda: s.ScheduleSettings("99999d"), "every", "'99999d' is more than ten years"),
     (lambda: s.StoreSettings(keep_days=0.5), "keep_days", "0.5 is too small; write 1 or more"),
     (lambda: s.StoreSettings(keep_days=math.nan), "keep_days", "nan is too small"),
-    (lambda: s.LimitSettings(memory_mb=319), "memory_mb", "319 is too small; write 320 or more"),
+    (lambda: s.LimitSettings(memory_mb=383), "memory_mb", "383 is too small; write 384 or more"),
     (lambda: s.LimitSettings(memory_mb=10**13), "memory_mb", "10000000000000 is too large"),
     (lambda: s.LimitSettings(seconds=0.9), "seconds", "0.9 is too small; write 1 or more"),
     (lambda: s.LimitSettings(seconds=math.inf), "seconds", "inf is too large; write 1000000 or"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +39,8 @@ NO_FOOTER = "no readable footer"
 
 _HASH_BYTES = 1 << 20
 _BUFFER_BYTES = 1 << 18  # without it pyarrow holds all compressed columns of a row group at once
+_DICTIONARY = 2_000_000  # bytes; writers stop making one at 1 MB, as a rule
+_PLACE = 3  # bytes of a row's place in a dictionary, with room to spare
 _SHORTEST = 12  # magic, length of the footer, magic
 _PLAIN, _ENCRYPTED = b"PAR1", b"PARE"
 _LONGEST_TEXT = 200
@@ -200,9 +202,41 @@ def _hint(damage: BaseException) -> str:
     return "write it again, under another name first, and rename it when it is whole"
 
 
+def chunk_bytes(file: pq.ParquetFile, names: Sequence[str]) -> Mapping[str, Sequence[int]]:
+    """Bytes before compression of top-level columns in each row group; none of one that is not."""
+    # To read a value is to be told that a column is encrypted; to ask its footer ends the process.
+    for _ in file.iter_batches(1, columns=list(names), use_threads=False) if names else ():
+        break
+    metadata = file.metadata
+    places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    return {
+        name: [max(0, group.column(places[name]).total_uncompressed_size) for group in groups]
+        if name in places
+        else []
+        for name in names
+    }
+
+
+def _varied(file: pq.ParquetFile, names: Sequence[str]) -> frozenset[str]:
+    """Columns of texts that fill more than a dictionary and a place in it for every row."""
+    rows = [
+        file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)
+    ]
+    return frozenset(
+        name
+        for name, sizes in chunk_bytes(file, names).items()
+        if any(size > _DICTIONARY + _PLACE * n for size, n in zip(sizes, rows, strict=False))
+    )
+
+
 @contextmanager
 def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFile]:
-    """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries."""
+    """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries.
+
+    But for those of which a row group has so many that they fill more than a dictionary: Arrow
+    would hold them all, twice and hashed, whatever few rows are wanted.
+    """
     try:
         Path(uri).stat()  # says "no such file" in fewer words than Arrow
         with pa.OSFile(uri, "rb") as handle:
@@ -214,7 +248,8 @@ def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFil
                 for f in first.schema_arrow
                 if f.name in categories and str(f.type) in ("string", "large_string")
             ]
-            yield _open(handle, texts, first.metadata) if texts else first
+            few = sorted(set(texts) - _varied(first, texts))
+            yield _open(handle, few, first.metadata) if few else first
     except MemoryError:  # also Arrow's: the worker's limit, not the file's fault
         raise
     except _DAMAGE as damage:

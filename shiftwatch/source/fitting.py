@@ -16,15 +16,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import pyarrow.parquet as pq
-
 from shiftwatch.source import matching
-from shiftwatch.source.facts import count_rows, opened
+from shiftwatch.source.facts import chunk_bytes, count_rows, opened
 from shiftwatch.values import Finding, SchemaColumn
 
-RESERVED = 272_000_000
+RESERVED = 340_000_000
 """Bytes for the libraries (142 MB when imported, 208 when a small check has run: two copies of BLAS
-each take a buffer), what is decoded at a time, and the permutations of the joint tests."""
+each take a buffer of 32 MB when first used, and end the process where there is none), what is
+decoded at a time, the permutations of the joint tests, and what one run was seen to need more than
+the next, as the allocator's pieces lie otherwise. With 272 one of seven runs at 320 MB ended for
+lack of memory (a million rows of 40 numbers), with 300 two of three (100 numbers, many texts)."""
 
 LEAST_ROWS = 100
 """Rows that are always tried. Where they do not fit either, the limit itself ends the check."""
@@ -94,7 +95,7 @@ class Room:
         --------
         >>> table = [SchemaColumn(f"x{j}", "numeric", "input", "double") for j in range(50)]
         >>> Room(1024).rows(table, {}), Room(4096).rows(table, {})
-        (416888, 2123555)
+        (379111, 2085777)
         """
         free = self.memory_mb * 1_000_000 - RESERVED - _MODEL * self.model_bytes
         free -= _COLUMN * len(columns) + _CATEGORY * self.categories
@@ -138,26 +139,10 @@ def rows_that_fit(uris: Sequence[str], columns: Sequence[SchemaColumn], room: Ro
     for uri in uris if texts else ():
         with opened(uri, texts) as file:
             found = matching.find_names(file.schema_arrow.names, texts)
-            stored = _stored_bytes(file, [*found.values()])
-            sizes.update({name: stored.get(own, 0) for name, own in found.items()})
+            stored = chunk_bytes(file, [*found.values()])
+            sizes.update({name: sum(stored[own]) for name, own in found.items()})
             rows += count_rows(file)
     return room.rows(columns, {name: size / max(1, rows) for name, size in sizes.items()})
-
-
-def _stored_bytes(file: pq.ParquetFile, names: Sequence[str]) -> Mapping[str, int]:
-    """Bytes of columns before compression, over all row groups."""
-    # To read a value is to be told that a column is encrypted; to ask its footer ends the process.
-    for _ in file.iter_batches(1, columns=list(names), use_threads=False) if names else ():
-        break
-    metadata = file.metadata
-    places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
-    sizes: Counter[str] = Counter()
-    for group in range(metadata.num_row_groups):
-        chunks = metadata.row_group(group)
-        for name in names:
-            if name in places:
-                sizes[name] += max(0, chunks.column(places[name]).total_uncompressed_size)
-    return sizes
 
 
 def explained(findings: Sequence[Finding], why: str) -> tuple[Finding, ...]:
