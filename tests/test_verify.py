@@ -28,7 +28,7 @@ from shiftwatch.provenance import state_sha256
 from shiftwatch.reference import drawer, generator, root
 from shiftwatch.replay.difference import BAND, CANCELLED, RELATIVE
 from shiftwatch.replay.history import ROUNDED
-from shiftwatch.replay.report import NOT_OF_ONE_REPORT, context_of
+from shiftwatch.replay.report import NOT_OF_ONE_REPORT, context_of, request_of
 from shiftwatch.requests import Check, Checked, Context
 from shiftwatch.settings import (
     AlarmSettings,
@@ -49,6 +49,7 @@ from shiftwatch.store import Store
 from shiftwatch.store.reading import pack
 from shiftwatch.twosample.registry import COLUMN_TESTS, JOINT_TESTS, build
 from shiftwatch.values import Run
+from shiftwatch.verbs import verifying
 from tests.judging import batch_of, demo_context, judged
 
 SHIFTS = (0.0, 0.0, 0.0, 1.0, 1.0, 0.0)
@@ -764,3 +765,11 @@ def test_the_number_of_blas_threads_changes_no_verdict_and_no_rank(
         assert one["memory"]
         assert one["agreement"]["exact"] == one["agreement"]["exact_equal"] > 10
         assert one["agreement"]["largest"] <= RELATIVE
+
+
+def test_a_batch_is_recomputed_without_the_haste_it_was_judged_in(report: dict[str, Any]) -> None:
+    """At the step of then; the reference, too, is prepared again within the same call."""
+    run = from_document(report)
+    request = request_of(run, context_of(run, ""), None)
+    with verifying._recomputing(LimitSettings(seconds=1)) as (worker, _):
+        assert worker._patience(request) >= 3600

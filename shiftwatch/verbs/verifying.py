@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from shiftwatch import config, replay
@@ -25,6 +25,10 @@ DIFFERENT, USAGE = 1, 2
 
 _MOST_LINES = 40
 """Differences that are listed; the rest are counted."""
+
+_PATIENCE = 3600.0
+"""Seconds for one call. A batch is recomputed at the step it was judged at, whatever that takes on
+this machine, and the reference is prepared again on the way."""
 
 Say = Callable[[str], None]
 
@@ -68,7 +72,11 @@ def _unusable(fault: ShiftwatchError, *, as_json: bool, say: Say) -> int:
 @contextmanager
 def _recomputing(limits: LimitSettings) -> Iterator[tuple[Worker, str]]:
     """A worker and an empty cache: what was prepared then is prepared again."""
-    with tempfile.TemporaryDirectory(prefix="shiftwatch-verify-") as cache, Worker(limits) as hired:
+    patient = replace(limits, seconds=max(limits.seconds, _PATIENCE))
+    with (
+        tempfile.TemporaryDirectory(prefix="shiftwatch-verify-") as cache,
+        Worker(patient) as hired,
+    ):
         yield hired, cache
 
 
