@@ -74,7 +74,7 @@ def test_the_demo_tells_each_verdict_and_sums_up() -> None:
     ],
 )
 def test_a_fault_ends_the_demo_with_its_message(before: str, after: str, told: str) -> None:
-    change = f"show._CONFIG = show._CONFIG.replace('{before}', '{after}')"
+    change = f"show.CONFIG = show.CONFIG.replace('{before}', '{after}')"
     done = _demo(change, "--batches", "2", "--listen", "127.0.0.1:0")
     assert done.returncode == INTERNAL
     last = done.stderr.splitlines()[-1]
