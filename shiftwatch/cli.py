@@ -27,7 +27,7 @@ from shiftwatch.errors import ConfigError, DataError, ModelError, ShiftwatchErro
 
 if TYPE_CHECKING:
     from shiftwatch.requests import Context, Surveyed
-    from shiftwatch.settings import LimitSettings
+    from shiftwatch.settings import LimitSettings, Settings
     from shiftwatch.values import Listed, Run
 
 SHIFT, USAGE, INTERNAL, BAD_CONFIG = 1, 2, 70, 78
@@ -153,7 +153,7 @@ def check(config: ConfigPath) -> None:
     with _faults_told():
         settings = configuration.load(config, os.environ)
         check_schedule(settings.schedule, time.time())
-    good = True
+    good = not _web_faults(settings, config)
     cache = str(Path(settings.store.path).with_suffix(".references"))
     for index, model in enumerate(settings.models):
         fingerprint = configuration.fingerprint(settings, model)
@@ -179,6 +179,18 @@ def check(config: ConfigPath) -> None:
     pace = pace_seconds(settings.schedule.every_seconds, cuts)
     text = promise_text(alarms.per_checks, pace, per_days=alarms.false_alarms.per_days)
     typer.echo(f"{config}: good; for each model {text}")
+
+
+def _web_faults(settings: Settings, config: Path) -> int:
+    """Say what is wrong with the files of `web:`; how many there are."""
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.web.server import faults  # noqa: PLC0415
+
+    found = list(faults(settings.web))
+    for key, fault in found:
+        located = configuration.fault_at(config, ("web", key), str(fault), environ=os.environ)
+        typer.echo(str(located), err=True)
+    return len(found)
 
 
 def _tried(
@@ -384,6 +396,24 @@ def explain(
         typer.echo(f"error: nothing is called {name!r}; try one of: {tried}", err=True)
         raise typer.Exit(USAGE)
     typer.echo(f"{name}: {text}")
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Who is to hold it; one line a name.")],
+    *,
+    role: Annotated[
+        Literal["read-only", "operator"],
+        typer.Option(help="An operator may also reload, start checks and accept."),
+    ] = "read-only",
+) -> None:
+    """Make a token: its line for `web.tokens_file` on standard output, itself on standard error."""
+    from shiftwatch.web.tokens import made  # noqa: PLC0415
+
+    with _faults_told():
+        secret, line = made(name, role)
+    typer.echo(line)
+    typer.echo(f"the token of {name}, which is not kept anywhere: {secret}", err=True)
 
 
 @app.command()

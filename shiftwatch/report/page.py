@@ -161,8 +161,13 @@ def _template() -> Template:
         unfolded=UNFOLDED,
         name_width=_TITLE_WIDTH,
     )
-    environment.globals["style"] = _own_file("style.css")
+    environment.globals["style"] = page_style()
     return environment.from_string(_own_file("template.html"))
+
+
+def page_style() -> str:
+    """Content of the only ``style`` element of a page, for a server's content security policy."""
+    return _own_file("style.css")
 
 
 def _own_file(name: str) -> str:
