@@ -19,11 +19,13 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shiftwatch.errors import ConfigError
+from shiftwatch.report import render_html
 from shiftwatch.settings import TlsSettings, WebSettings
+from shiftwatch.status import Snapshot
 from shiftwatch.web import create_app
 from shiftwatch.web.patience import PatientProtocol
 from shiftwatch.web.server import faults, renew, server_config, tls_context
-from tests.test_web import board_of
+from tests.test_web import TableBoard, board_of, run_of
 
 LARGE = 8_000_000
 
@@ -296,3 +298,50 @@ def test_requests_whose_end_is_disputable_are_not_answered(hasty: int, head: byt
     with connected(hasty) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\n" + head + b"\r\n{}")
         assert connection.recv(100)[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 411", b"")
+
+
+# Browsers
+
+
+@pytest.mark.slow  # a browser
+def test_a_browser_applies_our_styles_and_has_nothing_to_complain_of(
+    system: Callable[[str], str],
+) -> None:
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - heavy
+
+    said: list[str] = []
+    board = board_of()
+    report = render_html(run_of("shift", alarm=True))
+    with (
+        served(create_app(Reporting(board.now, report=report))) as port,
+        sync_playwright() as playwright,
+    ):
+        arguments = ["--no-sandbox", "--no-proxy-server"]
+        browser = playwright.chromium.launch(executable_path=system("chromium"), args=arguments)
+        page = browser.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        for path in ("/", "/docs", "/api/v1/models/churn/report?format=html"):
+            page.goto(f"http://127.0.0.1:{port}{path}")
+            margin = page.evaluate("getComputedStyle(document.body).marginLeft")
+            assert margin == "0px", f"{path} has no style"
+            assert said == [], path
+            # One that a hostile name had brought in would not be applied.
+            page.evaluate(
+                "const s = document.createElement('style');"
+                "s.textContent = 'body { margin-left: 99px }'; document.head.append(s)"
+            )
+            assert page.evaluate("getComputedStyle(document.body).marginLeft") == "0px"
+            said.clear()
+        browser.close()
+
+
+class Reporting(TableBoard):
+    """A board with a real report."""
+
+    def __init__(self, now: Snapshot, report: str) -> None:
+        super().__init__(now)
+        self._report = report
+
+    def html(self, model: str, batch: str | None) -> str:
+        del model, batch
+        return self._report

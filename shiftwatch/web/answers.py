@@ -7,6 +7,7 @@ Never: imports FastAPI, so that metrics and probes are answered without it.
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
@@ -63,6 +64,13 @@ class ProblemError(Exception):
         self.members = members
 
 
+class _Plain(JSONResponse):
+    """JSON in ASCII: a fault may quote what no encoding has, such as half a character."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
 def answer(
     status: int,
     detail: str,
@@ -72,7 +80,7 @@ def answer(
     members: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """A problem document as a response, with the security headers."""
-    return JSONResponse(
+    return _Plain(
         {**(members or {}), **document(status, detail, path)},
         status_code=status,
         headers={**HEADERS, **(headers or {})},
