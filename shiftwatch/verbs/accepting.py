@@ -130,6 +130,13 @@ def _asked(
     return _answer(opener, path, "POST", body)
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Goes nowhere else, since it would take the token along."""
+
+    def redirect_request(self, *_arguments: object) -> None:
+        """A redirection is a fault."""
+
+
 def _opener(tls: TlsSettings | None, url: str) -> urllib.request.OpenerDirector:
     """What asks: never by a proxy, and by TLS only the daemon of this configuration.
 
@@ -137,7 +144,7 @@ def _opener(tls: TlsSettings | None, url: str) -> urllib.request.OpenerDirector:
     loopback its name is not looked at, which is not 127.0.0.1 as a rule. Where the daemon asks for
     a client certificate it is shown its own.
     """
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _Staying()]
     if tls is not None:
         context = ssl.create_default_context()
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
