@@ -430,7 +430,8 @@ class WebSettings:
     public: tuple[str, ...] = ("/metrics", "/healthz", "/readyz")
     """Paths that may be read without a token."""
     requests_per_second: float = 50
-    """Of one client address, in the long run; four times as many at once. Health is not counted."""
+    """Of one client address, in the long run; four times as many at once. Health and this machine
+    itself are not counted."""
 
     def __post_init__(self) -> None:
         _check_at_least("requests_per_second", self.requests_per_second, 0.1)

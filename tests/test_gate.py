@@ -213,6 +213,31 @@ def test_nothing_but_http_is_answered(app: ASGIApp) -> None:
     assert sent == []
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9464", 200),
+        ("localhost:9464", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:9464", 200),
+        ("10.0.0.7", 200),
+        ("evil.example:9464", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("127.0.0.1@evil.example", 421),
+        ("[::1", 421),
+    ],
+)
+def test_a_site_that_takes_the_address_of_this_machine_is_not_answered(
+    host: str, status: int
+) -> None:
+    app = create_app(board_of(), Access(is_local=True))
+    assert ask(app, "GET", "/", headers={"host": host}).status_code == status
+    assert ask(app, "GET", "/metrics", headers={"host": host}).status_code == status
+    elsewhere = create_app(board_of(), Access(is_local=False))
+    assert ask(elsewhere, "GET", "/", headers={"host": host}).status_code == 200
+
+
 # How often
 
 
@@ -231,6 +256,8 @@ def test_a_client_that_asks_too_often_waits_and_others_do_not() -> None:
     assert "more than 2 requests a second" in problem(refused, 429)["detail"]
     assert ask(app, "GET", "/", client="192.0.2.2").status_code == 200
     assert ask(app, "GET", "/healthz").status_code == 200
+    near = ("127.0.0.1", "::1")
+    assert {ask(app, "GET", "/", client=each).status_code for each in 10 * near} == {200}
     clock.now += 1.0
     assert [ask(app, "GET", "/").status_code for _ in range(3)] == [200, 200, 429]
 

@@ -1,7 +1,7 @@
 """Who is let in, before anything else is done for a request.
 
 In:    an ASGI application; tokens, public paths, a rate.
-Out:   the same, answering 401, 403, 429 and 503 by itself.
+Out:   the same, answering 401, 403, 421, 429 and 503 by itself.
 Never: reads a body; calls the application for somebody who does not belong.
 
 It stands before both paths of the door, the probes and the pages. A token comes as
@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -45,18 +47,20 @@ _TOLD_SECONDS = 10.0
 class Access:
     """Whom a port answers.
 
-    ``tokens`` None: everyone who reaches it may do everything.
+    ``tokens`` None: everyone who reaches it may do everything. ``is_local``: this machine alone
+    reaches it, so it is asked for by a number or as localhost.
     """
 
     tokens: TokenFile | None = None
     public: frozenset[str] = frozenset()
     requests_per_second: float = math.inf
+    is_local: bool = False
 
     @classmethod
     def by(cls, web: WebSettings) -> Self:
         """As the configuration says; ConfigError if its tokens cannot be used."""
         tokens = None if web.tokens_file is None else TokenFile(web.tokens_file)
-        return cls(tokens, frozenset(web.public), web.requests_per_second)
+        return cls(tokens, frozenset(web.public), web.requests_per_second, web.is_local)
 
 
 class Gate:
@@ -86,7 +90,7 @@ class Gate:
         """Refuse, or pass on."""
         if scope["type"] != "http":
             return  # the server starts no web socket and no lifespan; who asks is not answered
-        refusal = self._too_many(scope) or self._stranger(scope)
+        refusal = self._too_many(scope) or self._rebound(scope) or self._stranger(scope)
         if refusal is not None:
             self._tell(scope, refusal)
             await refusal(scope, receive, send)
@@ -95,14 +99,29 @@ class Gate:
 
     def _too_many(self, scope: Scope) -> Response | None:
         rate = self._access.requests_per_second
-        if math.isinf(rate) or scope["path"] in _UNCOUNTED:
+        client = _address(scope)
+        if math.isinf(rate) or scope["path"] in _UNCOUNTED or _is_near(client):
             return None
-        seconds = self._buckets.wait(_address(scope), self._clock())
+        seconds = self._buckets.wait(client, self._clock())
         if not seconds:
             return None
         headers = {"retry-after": str(math.ceil(seconds)), **CLOSING}
         detail = f"more than {rate:g} requests a second from one address; ask again later"
         return answer(429, detail, scope["path"], headers=headers)
+
+    def _rebound(self, scope: Scope) -> Response | None:
+        """A refusal of a page that has given its own name the address of this machine.
+
+        Its browser takes us for a part of that site then, and would let it read and write here.
+        With tokens it has none to show.
+        """
+        if self._access.tokens is not None or not self._access.is_local:
+            return None
+        name = _name(Headers(scope=scope).get("host", ""))
+        if name in ("", "localhost") or _is_number(name):
+            return None
+        detail = f"{name[:200]!r} is not this server; ask for 127.0.0.1 or localhost, or use tokens"
+        return answer(421, detail, scope["path"], headers=CLOSING)
 
     def _stranger(self, scope: Scope) -> Response | None:
         """A refusal, unless the request may be answered."""
@@ -137,6 +156,27 @@ class Gate:
 def _address(scope: Scope) -> str:
     client = scope.get("client")
     return str(client[0]) if client else ""
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return host  # no address at all, and so no number
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_near(client: str) -> bool:
+    """Whether it asks from this machine: its proxy, which counts for itself, or its owner."""
+    return _is_number(client) and ipaddress.ip_address(client.partition("%")[0]).is_loopback
 
 
 def _unknown(scope: Scope, *, shown: bool) -> Response:
