@@ -91,11 +91,18 @@ def _faults_told() -> Iterator[None]:
     try:
         yield
     except ConfigError as fault:
-        typer.echo(str(fault), err=True)
+        _complain(str(fault))
         raise typer.Exit(BAD_CONFIG) from None
     except ShiftwatchError as fault:
-        typer.echo(f"error: {fault}", err=True)
+        _complain(f"error: {fault}")
         raise typer.Exit(INTERNAL) from None
+
+
+def _complain(text: str) -> None:
+    """Say what is wrong; a name from the data in it cannot steer the terminal."""
+    from shiftwatch.report import visible  # noqa: PLC0415
+
+    typer.echo("\n".join(visible(line) for line in text.split("\n")), err=True)
 
 
 @app.command()
@@ -137,7 +144,7 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
             typer.echo(f"{text}; they are looked at again next time", err=True)
     faulty = [status for status in snapshot.models if status.fault is not None]
     for status in faulty:
-        typer.echo(f"error: {status.name}: {status.fault}", err=True)
+        _complain(f"error: {status.name}: {status.fault}")
     if faulty:
         raise typer.Exit(INTERNAL)
     alarms = [s.name for s in snapshot.models if s.last_run is not None and s.last_run.alarm]
@@ -167,7 +174,7 @@ def check(config: ConfigPath) -> None:
         for key, fault in faults:
             keys = ("models", index, key)
             located = configuration.fault_at(config, keys, str(fault), environ=os.environ)
-            typer.echo(str(located), err=True)
+            _complain(str(located))
         good = good and not faults
         if surveyed is not None:
             rows, columns = surveyed.info.reference.rows, surveyed.info.reference.columns
@@ -192,7 +199,7 @@ def _web_faults(settings: Settings, config: Path) -> int:
     found = list(faults(settings.web))
     for key, fault in found:
         located = configuration.fault_at(config, ("web", key), str(fault), environ=os.environ)
-        typer.echo(str(located), err=True)
+        _complain(str(located))
     return len(found)
 
 
@@ -368,7 +375,7 @@ def accept(  # noqa: PLR0913 - options, not arguments
             _agreed(yes=yes)
             word = accepting.accept(settings, name, None if undo else Span(first, last), note, url)
         except DataError as fault:
-            typer.echo(f"error: {fault}", err=True)
+            _complain(f"error: {fault}")
             raise typer.Exit(USAGE) from None
     for line in accepting.told(word):
         typer.echo(line)

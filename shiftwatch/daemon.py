@@ -33,6 +33,7 @@ from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Run
 from shiftwatch.web import create_app
 from shiftwatch.web.gate import Access
+from shiftwatch.web.listening import listen
 from shiftwatch.web.server import renew, server_config, tls_context
 
 _LOG = logging.getLogger(__name__)
@@ -225,7 +226,7 @@ class Daemon:
         _LOG.info("configuration reloaded", extra={"path": self._source.path})
 
     async def _serve(self) -> None:
-        listener = _listen(self._settings.web)
+        listener = listen(self._settings.web)
         server = _Server(server_config(create_app(self._desk, self._access), self._tls))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         self._handle_signals()
@@ -295,17 +296,6 @@ class Daemon:
     def _hang_up(self) -> None:
         with suppress(ShiftwatchError):  # logged and shown in the metrics where it arose
             self.reload()
-
-
-def _listen(web: WebSettings) -> socket.socket:
-    """A bound socket; ConfigError if the address cannot be had."""
-    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
-    try:
-        return socket.create_server((web.host, web.port), family=family)
-    except OSError as fault:
-        raise ConfigError(
-            f"cannot listen: {fault.strerror}", where=web.listen, hint="set web.listen"
-        ) from fault
 
 
 def _warn_of_openness(web: WebSettings) -> None:

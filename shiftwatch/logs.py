@@ -43,10 +43,14 @@ class TextFormatter(logging.Formatter):
         """Render a record on one line, and a traceback below it."""
         pairs = " ".join(f"{key}={value!s}" for key, value in _extra(record).items())
         line = f"{record.levelname.lower():7} {record.getMessage()} {pairs}".rstrip()
-        escaped = line.encode("unicode_escape").decode("ascii") if not line.isprintable() else line
+        told = [line]
         if record.exc_info:
-            return f"{escaped}\n{self.formatException(record.exc_info)}"
-        return escaped
+            told += self.formatException(record.exc_info).split("\n")
+        return "\n".join(map(_printable, told))
+
+
+def _printable(line: str) -> str:
+    return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

@@ -223,3 +223,14 @@ def test_the_line_of_a_batch_stays_one_line(folder: Path, tmp_path: Path) -> Non
     lines = done.stdout.splitlines()
     assert [line for line in lines if not line.isprintable()] == []
     assert [line for line in lines if line.startswith(("{", "forged"))] == []
+
+
+def test_a_fault_that_quotes_a_name_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    settings = f"models: [{{name: churn, reference: {json.dumps(NAMES['terminal'])}, batches: b}}]"
+    (tmp_path / "shiftwatch.yml").write_text(settings, encoding="utf-8")
+    for verb in ("check", "once"):
+        command = [sys.executable, "-m", "shiftwatch", verb, "shiftwatch.yml"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode in {70, 78}
+        assert "\\x1b[31mred" in done.stderr
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.stderr)

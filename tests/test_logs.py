@@ -82,6 +82,7 @@ def test_a_traceback_is_one_field_of_the_line() -> None:
     assert "ValueError" in json.loads(line)["exception"]
     text = logs.TextFormatter().format(_record("failed", _caught()))
     assert text.splitlines()[0] == "error   failed"
+    assert all(line.isprintable() for line in text.split("\n")), "a terminal is not steered"
 
 
 def test_json_is_written_but_to_a_terminal() -> None:

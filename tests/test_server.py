@@ -23,6 +23,7 @@ from shiftwatch.report import render_html
 from shiftwatch.settings import TlsSettings, WebSettings
 from shiftwatch.status import Snapshot
 from shiftwatch.web import create_app
+from shiftwatch.web.listening import Listener, listen
 from shiftwatch.web.patience import PatientProtocol
 from shiftwatch.web.server import faults, renew, server_config, tls_context
 from tests.test_web import TableBoard, board_of, run_of
@@ -33,7 +34,7 @@ LARGE = 8_000_000
 @contextmanager
 def served(app: ASGIApp, context: ssl.SSLContext | None = None) -> Iterator[int]:
     """The port of a server of this application."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen(WebSettings("127.0.0.1:0"))
     server = uvicorn.Server(server_config(app, context))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -264,17 +265,44 @@ def test_who_waits_for_us_is_not_ended_however_long_it_takes(
             assert asking.getresponse().status == 200
 
 
-def test_one_client_cannot_take_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PatientProtocol, "most_of_one", 10)
-    with served(create_app(board_of())) as port, contextlib.ExitStack() as stack:
-        open_ones = [stack.enter_context(connected(port)) for _ in range(10)]
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_one_client_cannot_take_all_connections_even_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, papers: Papers, *, secured: bool
+) -> None:
+    monkeypatch.setattr(Listener, "most_of_one", 10)
+    context = tls_context(papers.tls()) if secured else None
+    with served(create_app(board_of()), context) as port, contextlib.ExitStack() as stack:
+        held = [stack.enter_context(connected(port)) for _ in range(10)]
         assert is_ended(stack.enter_context(connected(port)))
-        open_ones[0].close()
+        # Another address of this machine has room of its own.
+        other = stack.enter_context(socket.socket())
+        other.bind(("127.0.0.2", 0))
+        other.connect(("127.0.0.1", port))
+        if not secured:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert other.recv(100).startswith(b"HTTP/1.1 200 ")
+        for connection in held:
+            connection.close()
         time.sleep(0.2)
-        asking = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        with contextlib.closing(asking):
-            asking.request("GET", "/metrics")
-            assert asking.getresponse().status == 200
+        stack.enter_context(again := connected(port))
+        again.settimeout(0.3)
+        with pytest.raises(TimeoutError):  # it is waited for
+            again.recv(1)
+
+
+def test_connections_are_bounded_in_all_and_those_that_ended_are_not_counted() -> None:
+    with listen(WebSettings("127.0.0.1:0")) as listener, contextlib.ExitStack() as stack:
+        listener.most = 3
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        clients = [stack.enter_context(connected(port)) for _ in range(5)]
+        taken = [stack.enter_context(listener.accept()[0]) for _ in range(3)]
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        assert [is_ended(client) for client in clients[3:]] == [True, True]
+        taken[0].close()
+        stack.enter_context(connected(port))
+        stack.enter_context(listener.accept()[0])
 
 
 def test_a_head_without_end_is_refused(hasty: int) -> None:

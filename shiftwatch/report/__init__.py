@@ -8,6 +8,7 @@ Never: imports numpy; opens a connection; shows a row of the data.
 from shiftwatch.report.layers import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
 from shiftwatch.report.line import run_line
 from shiftwatch.report.page import page_style, render_html
+from shiftwatch.report.phrase import visible
 from shiftwatch.report.sentence import verdict_sentence
 from shiftwatch.report.text import markdown, table
 
@@ -23,4 +24,5 @@ __all__ = [
     "run_line",
     "table",
     "verdict_sentence",
+    "visible",
 ]

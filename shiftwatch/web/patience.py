@@ -1,4 +1,4 @@
-"""Connections that cost nothing: bounded in number, and ended when they keep the daemon waiting.
+"""Connections that cost nothing: they are ended when they keep the daemon waiting.
 
 In:    what clients send and how fast they read.
 Out:   uvicorn's protocol with an end to waiting.
@@ -17,12 +17,6 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 PATIENCE_SECONDS = 20.0
-MOST_CONNECTIONS = 500
-"""Below the 1024 files that a process may open as a rule."""
-
-MOST_OF_ONE_ADDRESS = 100
-"""So that one client leaves room for the scrape."""
-
 _CHECKS = 4
 """Looks at a connection in the time it has."""
 
@@ -31,8 +25,6 @@ class PatientProtocol(H11Protocol):
     """One connection; see the card of this module."""
 
     patience = PATIENCE_SECONDS
-    most = MOST_CONNECTIONS
-    most_of_one = MOST_OF_ONE_ADDRESS
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -41,11 +33,8 @@ class PatientProtocol(H11Protocol):
         self._look_task: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as there
-        """Take the connection, unless there are too many."""
+        """Take the connection, and begin to look at it."""
         super().connection_made(transport)
-        if self._crowded():
-            transport.abort()
-            return
         self._late_at = self.loop.time() + self.patience
         self._look()
 
@@ -54,11 +43,6 @@ class PatientProtocol(H11Protocol):
         if self._look_task is not None:
             self._look_task.cancel()
         super().connection_lost(exc)
-
-    def _crowded(self) -> bool:
-        mine = _host(self)
-        ours = sum(_host(other) == mine for other in self.connections)
-        return len(self.connections) > self.most or ours > self.most_of_one
 
     def _look(self) -> None:
         """End the connection if it has been in one phase of its own for too long."""
@@ -80,8 +64,3 @@ class PatientProtocol(H11Protocol):
         if cycle is None or cycle.response_complete:
             return f"asking {id(cycle)}"
         return f"sending {id(cycle)}" if cycle.more_body else "answering"
-
-
-def _host(connection: object) -> str:
-    client = getattr(connection, "client", None)
-    return str(client[0]) if client else ""
