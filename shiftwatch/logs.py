@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from typing import TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -17,6 +18,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "taskName",
     "color_message",  # uvicorn repeats its line there with terminal colours
 }
+
+
+_MOST_TEXTS = 100
 
 
 class JsonFormatter(logging.Formatter):
@@ -57,10 +61,38 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
+class Sparing(logging.Filter):
+    """Lets a warning that strangers can cause through once in a while, and faults always.
+
+    uvicorn warns of each request that is no HTTP; who sends many could fill a disk with it.
+    """
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record may pass; its own time counts, and its text without the values."""
+        if record.levelno != logging.WARNING:
+            return True
+        text = str(record.msg)
+        passes = abs(record.created - self._told.get(text, -math.inf)) >= self._seconds
+        if passes:
+            if len(self._told) >= _MOST_TEXTS:
+                self._told.clear()
+            self._told[text] = record.created
+        return passes
+
+
 def configure(stream: TextIO, level: int = logging.INFO) -> None:
     """Send everything to one stream, as JSON unless it is a terminal."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    server = logging.getLogger("uvicorn.error")
+    for filtered in [each for each in server.filters if isinstance(each, Sparing)]:
+        server.removeFilter(filtered)
+    server.addFilter(Sparing())
     # Its warnings say that a tick came while one was running, which the ticker counts.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
