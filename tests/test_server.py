@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 import subprocess
@@ -14,8 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shiftwatch.errors import ConfigError
@@ -23,6 +27,7 @@ from shiftwatch.report import render_html
 from shiftwatch.settings import TlsSettings, WebSettings
 from shiftwatch.status import Snapshot
 from shiftwatch.web import create_app
+from shiftwatch.web.gate import Access
 from shiftwatch.web.listening import Listener, listen
 from shiftwatch.web.patience import PatientProtocol
 from shiftwatch.web.server import faults, renew, server_config, tls_context
@@ -326,6 +331,68 @@ def test_requests_whose_end_is_disputable_are_not_answered(hasty: int, head: byt
     with connected(hasty) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\n" + head + b"\r\n{}")
         assert connection.recv(100)[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 411", b"")
+
+
+PIECES = [
+    *(b"GET ", b"POST ", b"/metrics", b"/api/v1/models/churn/checks", b" HTTP/1.1\r\n", b"\r\n"),
+    *(b"host: 127.0.0.1\r\n", b"content-length: 5\r\n", b"expect: 100-continue\r\n", b"%00", b"?"),
+    *(b"transfer-encoding: chunked\r\n", b"connection: upgrade\r\nupgrade: websocket\r\n", b"{}"),
+    *(
+        b"authorization: Basic ",
+        b"origin: http://[\r\n",
+        b"name[]=",
+        b"\r\n\r\n",
+        b"5\r\n",
+        b"0\r\n",
+    ),
+    *(b"content-type: application/json\r\n", b'{"path": "', b'"}', b"accept: ", b";q=", b"*/*"),
+]
+WHOLE = b"POST /api/v1/models/churn/checks HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A request of pieces, or a whole one with bytes put in, taken out and changed."""
+    if draw(st.booleans()):
+        return b"".join(draw(st.lists(st.sampled_from(PIECES) | st.binary(max_size=8))))
+    request = bytearray(WHOLE)
+    for _ in range(draw(st.integers(1, 5))):
+        place = draw(st.integers(0, len(request)))
+        request[place : place + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
+    return bytes(request)
+
+
+def answered(port: int, sent: bytes) -> bytes:
+    """Everything that is answered to these bytes."""
+    with connected(port) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        pieces = []
+        while piece := connection.recv(1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
+    return b""
+
+
+def test_bytes_that_are_no_request_are_refused_or_answered_and_never_a_fault_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    access = Access(public=frozenset(), is_local=True)
+    with served(create_app(board_of(), access)) as port:
+
+        @hypothesis.settings(max_examples=300)
+        @given(damaged())
+        def send(sent: bytes) -> None:
+            told = answered(port, sent)
+            assert not re.match(rb"HTTP/1\.1 5", told)
+            assert told == b"" or told.startswith(b"HTTP/1.1 ")
+
+        send()
+        asking = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        with contextlib.closing(asking):
+            asking.request("GET", "/healthz")
+            assert asking.getresponse().status == 200
+    assert [r.message for r in caplog.records if r.levelname == "ERROR"] == []
 
 
 # Browsers
