@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fix docs bench bench-peers growth soak calibrate image lock system-packages clean
+.PHONY: help setup setup-run demo test check fix docs bench bench-peers growth soak calibrate image lock audit sbom system-packages clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,16 @@ soak: setup ## 10 000 checks with a flat memory, or status 1: a quarter of an ho
 calibrate: setup ## false-alarm rates, power and delay by simulation; writes benchmarks/results/calibration.json
 	$(BIN)/python benchmarks/calibrate.py
 
+audit: .audit/.done ## hold the locks against the published vulnerabilities; fails if it cannot ask
+	@for lock in requirements.lock requirements-build.lock requirements-dev.lock .ci/audit.lock; do \
+	  echo "$$lock"; \
+	  .audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$lock || exit 1; \
+	done
+
+sbom: setup ## list what an installation consists of as CycloneDX, in build/sbom.cdx.json
+	@mkdir -p build
+	$(BIN)/python .ci/sbom.py > build/sbom.cdx.json
+
 image: ## build the container image, with docker or buildah
 	.ci/build-image
 
@@ -67,6 +77,12 @@ $(VENV)/.done: requirements-dev.lock requirements-build.lock pyproject.toml | $(
 	$(PIP) --quiet --require-hashes -r requirements-dev.lock -r requirements-build.lock
 	$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.run $@
+
+# Beside the project, since 30 packages that only ask a question need not be below everything else.
+.audit/.done: .ci/audit.lock
+	$(PY) -m venv .audit
+	.audit/bin/pip install --quiet --require-hashes -r .ci/audit.lock
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -91,13 +107,14 @@ system-packages: ## install the system packages that tests use (needs root)
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
-lock: setup ## resolve the dependencies of pyproject.toml anew into the three locks
+lock: setup ## resolve the dependencies of pyproject.toml anew into the locks
 	$(COMPILE) pyproject.toml --extra trees -o requirements.lock
 	$(COMPILE) pyproject.toml --extra trees --extra dask --group dev -o requirements-dev.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(COMPILE) - -o requirements-build.lock
-	! grep -n '://' requirements.lock requirements-dev.lock requirements-build.lock
+	echo pip-audit | $(COMPILE) - -o .ci/audit.lock
+	! grep -n '://' requirements.lock requirements-dev.lock requirements-build.lock .ci/audit.lock
 
 clean: ## remove the virtual environments, caches and what was built
-	rm -rf $(VENV) .peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .peers .audit build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find shiftwatch tests -name __pycache__ -prune -exec rm -rf {} +

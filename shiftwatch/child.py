@@ -1,6 +1,6 @@
 """The worker process: takes requests from its socket, answers, ends when the socket closes.
 
-In:    file descriptor, memory limit and whether anybody looks at progress, as arguments.
+In:    file descriptor, limits of memory and CPU, whether anybody looks at progress, as arguments.
 Out:   (True, answer) or (False, error) per request; before it, Progress now and then.
 Never: writes to the store; outlives its parent by more than the request at hand.
 """
@@ -8,6 +8,7 @@ Never: writes to the store; outlives its parent by more than the request at hand
 from __future__ import annotations
 
 import gc
+import math
 import os
 import resource
 import signal
@@ -38,10 +39,11 @@ _TELL_EVERY = 0.1
 
 def main(arguments: list[str]) -> int:
     """Serve until the parent closes its end or dies."""
-    descriptor, memory_mb = int(arguments[0]), int(arguments[1])
+    descriptor, memory_mb, cpu_seconds = (int(argument) for argument in arguments[:3])
     # Ctrl-C in a terminal reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     account_for_this_process()
+    _leave_no_core()
     _limit_memory(memory_mb * 1_000_000)
     with Connection(descriptor) as connection:
         try:
@@ -52,17 +54,22 @@ def main(arguments: list[str]) -> int:
             connection.send(_shortage(memory_mb))
             return 1
         connection.send("ready")
-        looked_at = arguments[2:] == ["looked-at"]
+        looked_at = arguments[3:] == ["looked-at"]
         with heard_by(_sending(connection)) if looked_at else nullcontext():
-            return _serve(connection, answer, memory_mb)
+            return _serve(connection, answer, (memory_mb, cpu_seconds))
 
 
-def _serve(connection: Connection, answer: Callable[[Request], object], memory_mb: int) -> int:
+def _serve(
+    connection: Connection, answer: Callable[[Request], object], limits: tuple[int, int]
+) -> int:
+    """Answer until there is nobody to answer; ``limits`` are MB, and CPU seconds of one request."""
     ready = private_bytes()
+    memory_mb, cpu_seconds = limits
     while True:
         _limit_memory(memory_mb * 1_000_000)  # anew, after last words
         try:
             request = connection.recv()
+            _limit_cpu(cpu_seconds)
             connection.send(_reply(answer, request, memory_mb))
             if private_bytes() - ready > _MOST_KEPT:
                 give_back()
@@ -132,6 +139,19 @@ def _limit_memory(size: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     bound = size if most == resource.RLIM_INFINITY else min(size, most)
     resource.setrlimit(resource.RLIMIT_DATA, (bound, most))
+
+
+def _limit_cpu(seconds: int) -> None:
+    """Bound CPU time from now on: beyond it the system ends the process (SIGXCPU)."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    bound = math.ceil(time.process_time()) + seconds
+    bound = bound if most == resource.RLIM_INFINITY else min(bound, most)
+    resource.setrlimit(resource.RLIMIT_CPU, (bound, most))
+
+
+def _leave_no_core() -> None:
+    """A crash on a damaged file must not leave rows of the data on the disk."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _is_shortage(fault: MemoryError | ImportError | SystemError) -> bool:

@@ -27,7 +27,7 @@ from shiftwatch.errors import ConfigError, DataError, ModelError, ShiftwatchErro
 
 if TYPE_CHECKING:
     from shiftwatch.requests import Context, Surveyed
-    from shiftwatch.settings import LimitSettings
+    from shiftwatch.settings import LimitSettings, Settings
     from shiftwatch.values import Listed, Run
 
 SHIFT, USAGE, INTERNAL, BAD_CONFIG = 1, 2, 70, 78
@@ -91,11 +91,18 @@ def _faults_told() -> Iterator[None]:
     try:
         yield
     except ConfigError as fault:
-        typer.echo(str(fault), err=True)
+        _complain(str(fault))
         raise typer.Exit(BAD_CONFIG) from None
     except ShiftwatchError as fault:
-        typer.echo(f"error: {fault}", err=True)
+        _complain(f"error: {fault}")
         raise typer.Exit(INTERNAL) from None
+
+
+def _complain(text: str) -> None:
+    """Say what is wrong; a name from the data in it cannot steer the terminal."""
+    from shiftwatch.report import visible  # noqa: PLC0415
+
+    typer.echo("\n".join(visible(line) for line in text.split("\n")), err=True)
 
 
 @app.command()
@@ -137,7 +144,7 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
             typer.echo(f"{text}; they are looked at again next time", err=True)
     faulty = [status for status in snapshot.models if status.fault is not None]
     for status in faulty:
-        typer.echo(f"error: {status.name}: {status.fault}", err=True)
+        _complain(f"error: {status.name}: {status.fault}")
     if faulty:
         raise typer.Exit(INTERNAL)
     alarms = [s.name for s in snapshot.models if s.last_run is not None and s.last_run.alarm]
@@ -156,7 +163,7 @@ def check(config: ConfigPath) -> None:
     with _faults_told():
         settings = configuration.load(config, os.environ)
         check_schedule(settings.schedule, time.time())
-    good = True
+    good = not _web_faults(settings, config)
     cache = str(Path(settings.store.path).with_suffix(".references"))
     for index, model in enumerate(settings.models):
         fingerprint = configuration.fingerprint(settings, model)
@@ -167,7 +174,7 @@ def check(config: ConfigPath) -> None:
         for key, fault in faults:
             keys = ("models", index, key)
             located = configuration.fault_at(config, keys, str(fault), environ=os.environ)
-            typer.echo(str(located), err=True)
+            _complain(str(located))
         good = good and not faults
         if surveyed is not None:
             rows, columns = surveyed.info.reference.rows, surveyed.info.reference.columns
@@ -182,6 +189,18 @@ def check(config: ConfigPath) -> None:
     pace = pace_seconds(settings.schedule.every_seconds, cuts)
     text = promise_text(alarms.per_checks, pace, per_days=alarms.false_alarms.per_days)
     typer.echo(f"{config}: good; for each model {text}")
+
+
+def _web_faults(settings: Settings, config: Path) -> int:
+    """Say what is wrong with the files of `web:`; how many there are."""
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.web.server import faults  # noqa: PLC0415
+
+    found = list(faults(settings.web))
+    for key, fault in found:
+        located = configuration.fault_at(config, ("web", key), str(fault), environ=os.environ)
+        _complain(str(located))
+    return len(found)
 
 
 def _tried(
@@ -356,7 +375,7 @@ def accept(  # noqa: PLR0913 - options, not arguments
             _agreed(yes=yes)
             word = accepting.accept(settings, name, None if undo else Span(first, last), note, url)
         except DataError as fault:
-            typer.echo(f"error: {fault}", err=True)
+            _complain(f"error: {fault}")
             raise typer.Exit(USAGE) from None
     for line in accepting.told(word):
         typer.echo(line)
@@ -387,6 +406,24 @@ def explain(
         typer.echo(f"error: nothing is called {name!r}; try one of: {tried}", err=True)
         raise typer.Exit(USAGE)
     typer.echo(f"{name}: {text}")
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Who is to hold it; one line a name.")],
+    *,
+    role: Annotated[
+        Literal["read-only", "operator"],
+        typer.Option(help="An operator may also reload, start checks and accept."),
+    ] = "read-only",
+) -> None:
+    """Make a token: its line for `web.tokens_file` on standard output, itself on standard error."""
+    from shiftwatch.web.tokens import made  # noqa: PLC0415
+
+    with _faults_told():
+        secret, line = made(name, role)
+    typer.echo(line)
+    typer.echo(f"the token of {name}, which is not kept anywhere: {secret}", err=True)
 
 
 @app.command()

@@ -32,6 +32,9 @@ from shiftwatch.settings import Settings, WebSettings
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Run
 from shiftwatch.web import create_app
+from shiftwatch.web.gate import Access
+from shiftwatch.web.listening import listen
+from shiftwatch.web.server import renew, server_config, tls_context
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,6 +96,9 @@ class Daemon:
         self._source = source
         self._settings = source.load()
         check_schedule(self._settings.schedule, time.time())
+        web = self._settings.web
+        self._access = Access.by(web)
+        self._tls = None if web.tls is None else tls_context(web.tls)
         self._on_run = on_run
         self._on_ready = on_ready
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
@@ -179,7 +185,12 @@ class Daemon:
         return settings
 
     def _take_over(self, settings: Settings) -> None:
-        """Swap after the batch at hand; an unchanged file is a success without work."""
+        """Swap after the batch at hand; an unchanged file is a success without work.
+
+        Certificates are read anew in any case, since they expire without a change of the file.
+        """
+        if self._tls is not None and settings.web.tls is not None:
+            renew(self._tls, settings.web.tls)
         if settings == self._settings:
             return
         self._reloading.set()
@@ -215,17 +226,8 @@ class Daemon:
         _LOG.info("configuration reloaded", extra={"path": self._source.path})
 
     async def _serve(self) -> None:
-        listener = _listen(self._settings.web)
-        server = _Server(
-            uvicorn.Config(
-                create_app(self._desk),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                timeout_graceful_shutdown=5,
-            )
-        )
+        listener = listen(self._settings.web)
+        server = _Server(server_config(create_app(self._desk, self._access), self._tls))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         self._handle_signals()
         await server.up.wait()
@@ -255,8 +257,10 @@ class Daemon:
 
     def _announce(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "http" if self._tls is None else "https"
+        url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         _LOG.info("listening", extra={"url": url})
+        _warn_of_openness(self._settings.web)
         self._on_ready(url)
 
     async def _tick(self) -> None:
@@ -294,15 +298,14 @@ class Daemon:
             self.reload()
 
 
-def _listen(web: WebSettings) -> socket.socket:
-    """A bound socket; ConfigError if the address cannot be had."""
-    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
-    try:
-        return socket.create_server((web.host, web.port), family=family)
-    except OSError as fault:
-        raise ConfigError(
-            f"cannot listen: {fault.strerror}", where=web.listen, hint="set web.listen"
-        ) from fault
+def _warn_of_openness(web: WebSettings) -> None:
+    """Say what others could do, where more than this machine reaches the port."""
+    if web.is_local:
+        return
+    if not web.is_guarded:
+        _LOG.warning("anyone who reaches the port may read reports and start checks")
+    elif web.tls is None:
+        _LOG.warning("tokens travel in the clear; set web.tls, or serve by a proxy that has it")
 
 
 def _log_run(run: Run) -> None:

@@ -18,7 +18,7 @@ from uuid import uuid4
 from shiftwatch import config
 from shiftwatch.acceptance import Span
 from shiftwatch.document import from_document, to_document, with_day
-from shiftwatch.errors import ShiftwatchError
+from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.monitor import Monitor, confined
 from shiftwatch.promise import promised
 from shiftwatch.report import render_html
@@ -31,6 +31,9 @@ _LOG = logging.getLogger(__name__)
 
 _MOST_JOBS = 50
 """Jobs and on-demand reports remembered; the oldest is forgotten first."""
+
+_MOST_WAITING = 200
+"""Jobs that may wait for their turn; more are refused, so asking costs no memory."""
 
 _TIMELINE = 200
 
@@ -80,6 +83,7 @@ class Desk:
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
+        self._waiting = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
         self._reload: tuple[bool, float | None] = (True, None)
 
@@ -158,6 +162,9 @@ class Desk:
             confined(folder, path)  # refuse before anything is queued
         job = uuid4().hex[:16]
         with self._lock:
+            if self._waiting >= _MOST_WAITING:
+                raise WorkerError(f"{self._waiting} checks wait already", hint="ask again later")
+            self._waiting += 1
             self._jobs[job] = {"id": job, "model": model, "status": "queued", "report": None}
             for old in list(self._jobs)[:-_MOST_JOBS]:
                 del self._jobs[old]
@@ -186,6 +193,8 @@ class Desk:
             raise
         finally:
             self._note(job, **outcome)
+            with self._lock:
+                self._waiting -= 1
 
     def _do(self, model: str, path: str | None) -> str:
         """Query that selects the report of what was done."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from typing import TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -17,6 +18,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "taskName",
     "color_message",  # uvicorn repeats its line there with terminal colours
 }
+
+
+_MOST_TEXTS = 100
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,14 +47,42 @@ class TextFormatter(logging.Formatter):
         """Render a record on one line, and a traceback below it."""
         pairs = " ".join(f"{key}={value!s}" for key, value in _extra(record).items())
         line = f"{record.levelname.lower():7} {record.getMessage()} {pairs}".rstrip()
-        escaped = line.encode("unicode_escape").decode("ascii") if not line.isprintable() else line
+        told = [line]
         if record.exc_info:
-            return f"{escaped}\n{self.formatException(record.exc_info)}"
-        return escaped
+            told += self.formatException(record.exc_info).split("\n")
+        return "\n".join(map(_printable, told))
+
+
+def _printable(line: str) -> str:
+    return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+
+
+class Sparing(logging.Filter):
+    """Lets a warning that strangers can cause through once in a while, and faults always.
+
+    uvicorn warns of each request that is no HTTP; who sends many could fill a disk with it.
+    """
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record may pass; its own time counts, and its text without the values."""
+        if record.levelno != logging.WARNING:
+            return True
+        text = str(record.msg)
+        passes = abs(record.created - self._told.get(text, -math.inf)) >= self._seconds
+        if passes:
+            if len(self._told) >= _MOST_TEXTS:
+                self._told.clear()
+            self._told[text] = record.created
+        return passes
 
 
 def configure(stream: TextIO, level: int = logging.INFO) -> None:
@@ -58,5 +90,9 @@ def configure(stream: TextIO, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    server = logging.getLogger("uvicorn.error")
+    for filtered in [each for each in server.filters if isinstance(each, Sparing)]:
+        server.removeFilter(filtered)
+    server.addFilter(Sparing())
     # Its warnings say that a tick came while one was running, which the ticker counts.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -469,14 +469,18 @@ def confined(folder: str, path: str) -> Listed:
     DataError
         If it lies elsewhere, also by way of ``..`` or a symbolic link, or is no file.
     """
-    root = Path(folder).resolve()
-    file = (root / path).resolve()
+    try:
+        root = Path(folder).resolve()
+        file = (root / path).resolve()
+        facts = file.stat() if file.is_file() else None
+    except (OSError, ValueError, RuntimeError) as fault:
+        # Too long, unreadable, with a zero byte or half a character, or links in a circle.
+        raise DataError("is no path of a file", where=path) from fault
     if not file.is_relative_to(root):
         raise DataError(
             "lies outside the configured batches", where=path, hint="give a path below `batches:`"
         )
-    if not file.is_file():
+    if facts is None:
         raise DataError("no such file below the configured batches", where=path)
-    facts = file.stat()
     # The path as configured: folders called key=value are columns, also where they are links.
     return Listed(str(Path(folder) / path), facts.st_size, facts.st_mtime_ns)

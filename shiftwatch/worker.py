@@ -6,10 +6,17 @@ Never: imports numpy, pyarrow or onnxruntime; lets a dead worker take the daemon
 
 The worker is a fresh interpreter (``python -m shiftwatch.child``) with one end of a socket pair.
 It shares no memory with the daemon, so ending it gives everything back.
+
+Requests and answers are pickled, which only these two do, with each other: over a socket pair that
+has no name, made before the child is, and inherited by it alone. The child is not a prison. It is
+the same user with the same files, so one that hostile bytes have taken over gains nothing by lying
+to the daemon; what confines it is what confines the daemon (user, container, limits). Whatever comes
+from outside, a file, a request or the history, is never unpickled.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -42,6 +49,8 @@ _ENVIRONMENT = {
 _GOODBYE_SECONDS = 5.0
 
 _PREPARE_FACTOR = 10.0
+
+_CPU_SPARE_SECONDS = 60
 
 _START_SECONDS = 60.0
 """For the interpreter and its imports: half a second on an idle machine."""
@@ -134,6 +143,10 @@ class Worker:
         factor = _PREPARE_FACTOR if isinstance(request, Prepare | Survey | Keep) else 1.0
         return self._limits.seconds * factor
 
+    def _most_cpu_seconds(self) -> int:
+        """What no call takes: for a child that nobody waits for any more, or who waits is stopped."""
+        return math.ceil(self._limits.seconds * _PREPARE_FACTOR) + _CPU_SPARE_SECONDS
+
     def kill(self) -> None:
         """End the child at once, from any thread; this and later calls raise WorkerError."""
         self._killed = True
@@ -165,7 +178,7 @@ class Worker:
         if self._connection is None:
             ours, theirs = socket.socketpair()
             command = [sys.executable, "-m", "shiftwatch.child", str(theirs.fileno())]
-            command.append(str(self._limits.memory_mb))
+            command += [str(self._limits.memory_mb), str(self._most_cpu_seconds())]
             command += ["looked-at"] if self._listener is not None else []
             with theirs:
                 self._process = subprocess.Popen(
@@ -197,10 +210,10 @@ class Worker:
         code = process.returncode if process is not None else None
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return WorkerError(
-                f"the worker was killed by {name}",
-                hint="out of memory? see limits.memory_mb and the container's limit",
-            )
+            hint = "out of memory? see limits.memory_mb and the container's limit"
+            if -code == signal.SIGXCPU:
+                hint = "it took far more CPU time than limits.seconds allows"
+            return WorkerError(f"the worker was killed by {name}", hint=hint)
         return WorkerError(
             f"the worker ended with status {code}", hint="its traceback is in the log; report it"
         )

@@ -78,7 +78,7 @@ BAD_CONFIGS: list[tuple[str, str | None, str]] = [
     ("run", "models: [", "bad.yml:1: "),
     ("run", CONFIG + "alarm: {}\n", "bad.yml:8: alarm: "),
     ("once", CONFIG + "seed: -1\n", "bad.yml:8: seed: -1 is negative; write 0 or more"),
-    ("check", CONFIG + "web: {tokens_file: t}\n", "bad.yml:8: web.tokens_file: not available yet"),
+    ("check", CONFIG + "web: {tokens_file: t}\n", "bad.yml:8: web.tokens_file: "),
     ("report", CONFIG.replace("churn", "Churn", 1), "bad.yml:2: models[0].name: 'Churn' has other"),
 ]
 

@@ -39,6 +39,7 @@ from shiftwatch.settings import (
     Settings,
     StoreSettings,
     TestsSettings,
+    TlsSettings,
     ToleranceSettings,
     UnseenSettings,
     WebSettings,
@@ -398,7 +399,14 @@ SETTINGS = st.builds(
     alarms=st.builds(AlarmSettings, st.builds(FalseAlarmSettings, st.integers(2, 10**6))),
     schedule=st.just(ScheduleSettings(cron="*/5 * * * *")) | st.builds(ScheduleSettings, DURATIONS),
     store=st.builds(StoreSettings, PATHS, POSITIVE),
-    web=st.just(WebSettings()) | st.just(WebSettings("0.0.0.0:0", allow_insecure=True)),
+    web=st.sampled_from(
+        [
+            WebSettings(),
+            WebSettings("0.0.0.0:0", allow_insecure=True),
+            WebSettings("0.0.0.0:0", tokens_file="/etc/t", public=(), requests_per_second=2.5),
+            WebSettings("[::]:0", tls=TlsSettings("/etc/c", "/etc/k", "/etc/ca")),
+        ]
+    ),
     limits=st.builds(LimitSettings, st.integers(384, 10**5), POSITIVE, st.integers(0, 10**5)),
     seed=st.integers(0, 2**128),
 )

@@ -234,6 +234,23 @@ def test_the_oldest_jobs_are_forgotten(office: Office) -> None:
     assert len(office.steward.steps) == 60, "forgotten is the answer, not the work"
 
 
+def test_more_jobs_than_can_wait_are_refused_until_some_are_done(office: Office) -> None:
+    gate = threading.Event()
+
+    def hold() -> None:
+        gate.wait(60)
+
+    office.steward.on_step = hold
+    jobs = [office.desk.request_check(MODEL, None) for _ in range(200)]
+    for _ in range(3):
+        with pytest.raises(WorkerError, match="200 checks wait already"):
+            office.desk.request_check(MODEL, None)
+    gate.set()
+    office.ended(jobs[-1])
+    office.ended(office.desk.request_check(MODEL, None))
+    assert len(office.steward.steps) == 201
+
+
 def test_the_oldest_reports_on_demand_are_forgotten(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,12 +26,14 @@ class Terminal(io.StringIO):
 def _restored() -> Iterator[None]:
     """The root logger as it was; `configure` is for a whole process."""
     root, scheduler = logging.getLogger(), logging.getLogger("apscheduler")
+    server = logging.getLogger("uvicorn.error")
     handlers, level, quiet = root.handlers[:], root.level, scheduler.level
     root.handlers[:] = []  # `force` would close those of pytest
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
     scheduler.setLevel(quiet)
+    server.filters[:] = []
 
 
 def _record(message: str, fault: BaseException | None = None, **extra: Any) -> logging.LogRecord:
@@ -82,6 +84,7 @@ def test_a_traceback_is_one_field_of_the_line() -> None:
     assert "ValueError" in json.loads(line)["exception"]
     text = logs.TextFormatter().format(_record("failed", _caught()))
     assert text.splitlines()[0] == "error   failed"
+    assert all(line.isprintable() for line in text.split("\n")), "a terminal is not steered"
 
 
 def test_json_is_written_but_to_a_terminal() -> None:
@@ -100,6 +103,34 @@ def test_json_is_written_but_to_a_terminal() -> None:
     }
     assert fields["path"] == "<class 'object'>"
     assert terminal.getvalue() == "warning judged rows=3\n"
+
+
+def test_strangers_cannot_fill_the_log_and_faults_are_told_each_time() -> None:
+    stream = io.StringIO()
+    logs.configure(io.StringIO())
+    logs.configure(stream)
+    server = logging.getLogger("uvicorn.error")
+    for _ in range(1000):
+        server.warning("Invalid HTTP request received.")
+    for _ in range(3):
+        server.error("Exception in ASGI application")
+    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert events == ["Invalid HTTP request received.", *3 * ["Exception in ASGI application"]]
+
+
+def test_a_warning_is_told_again_after_a_while_and_texts_are_not_kept_for_ever() -> None:
+    spared = logs.Sparing(10.0)
+    record = _record("refused")
+    record.levelno = logging.WARNING
+    told = []
+    for second in range(0, 40, 2):
+        record.created = 1000.0 + second
+        told.append(spared.filter(record))
+    assert told == 4 * [True, False, False, False, False]
+    for number in range(10_000):
+        record.msg = str(number)
+        assert spared.filter(record)
+    assert len(vars(spared)["_told"]) <= 100
 
 
 def test_the_scheduler_may_tell_faults_only() -> None:

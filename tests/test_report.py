@@ -6,7 +6,9 @@ import math
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
@@ -58,7 +60,7 @@ TAGS = frozenset(
 ATTRIBUTES = frozenset(
     re.findall(
         r"\S+",
-        """lang charset name content class title role scope rowspan colspan data-l aria-label
+        """http-equiv lang charset name content class title role scope rowspan colspan data-l aria-label
         viewbox width height d x y cx cy r rx fill stroke-width preserveaspectratio""",
     )
 )
@@ -351,8 +353,19 @@ def test_a_page_needs_nothing_from_outside(name: str) -> None:
     assert not page.open
     assert set(page.tags) <= TAGS
     assert {attribute for attribute, _ in page.attributes} <= ATTRIBUTES
+    text = re.sub(r"'sha256-[^']*'", "", html)  # a digest may hold anything
     for needle in ("http:", "https:", "//", "url(", "@import", "<script", "javascript:", "src="):
-        assert needle not in html, needle
+        assert needle not in text, needle
+
+
+def test_a_page_forbids_everything_but_its_own_style_wherever_it_is_opened() -> None:
+    html = render_html(sample_runs.shift())
+    (style,) = re.findall(r"<style>(.*?)</style>", html, flags=re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    (policy,) = [v for n, v in Page(html).attributes if n == "content" and "default-src" in v]
+    assert policy.startswith("default-src 'none'; ")
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
 
 
 def test_the_page_is_readable_by_machines_and_small_screens() -> None:

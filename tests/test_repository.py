@@ -21,7 +21,7 @@ import shiftwatch
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "shiftwatch"
 FILES = sorted(PACKAGE.rglob("*.py"))
-LOCKS = sorted(ROOT.glob("*.lock"))
+LOCKS = sorted([*ROOT.glob("*.lock"), *ROOT.glob(".ci/*.lock")])
 
 HEAVY = {"numpy", "scipy", "pyarrow", "onnxruntime", "sklearn", "skl2onnx", "pandas"}
 
@@ -129,6 +129,20 @@ def test_the_locks_hold_every_dependency_that_is_declared() -> None:
         held = {pin.partition("==")[0] for pin in pins(ROOT / lock)}
         names = {re.split(r"[<>=!~ \[]", line)[0].lower().replace("_", "-") for line in wanted}
         assert names <= held, lock
+
+
+def test_the_bill_of_materials_lists_the_runtime_lock_and_nothing_else() -> None:
+    command = [sys.executable, str(ROOT / ".ci" / "sbom.py")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    bill = json.loads(told)
+    listed = [f"{part['name']}=={part['version']}" for part in bill["components"]]
+    assert set(listed) == {pin.partition(" ;")[0] for pin in pins(ROOT / "requirements.lock")}
+    assert len(listed) == len(set(listed)) > 30
+    hashes = re.findall(r"--hash=sha256:(\w+)", (ROOT / "requirements.lock").read_text())
+    assert re.findall(r'"value": "([0-9a-f]{64})"', told) == hashes
+    direct = {ref.partition("@")[0] for ref in bill["dependencies"][0]["dependsOn"]}
+    assert {"pkg:pypi/numpy", "pkg:pypi/fastapi", "pkg:pypi/pyyaml"} <= direct
+    assert "://" not in told
 
 
 def test_the_version_is_said_once_in_meaning() -> None:

@@ -6,6 +6,7 @@ import math
 import pickle
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,7 @@ def test_the_other_defaults_are_the_documented_ones() -> None:
         tokens_file=None,
         allow_insecure=False,
         public=("/metrics", "/healthz", "/readyz"),
+        requests_per_second=50,
     )
     assert settings.limits == s.LimitSettings(memory_mb=1024, seconds=120, series_per_model=100)
     assert settings.seed == 0
@@ -70,6 +72,8 @@ FAULTS: list[tuple[Made, str, str]] = [
     (lambda: s.MmdSettings(max_rows=99), "max_rows", "99 is too small; write 100 or more"),
     (lambda: s.ClassifierSettings(permutations=1), "permutations", "1 is too small"),
     (lambda: s.ClassifierSettings(max_rows=99), "max_rows", "99 is too small"),
+    (lambda: s.WebSettings(public=("metrics",)), "public", "'metrics' is no path; write"),
+    (lambda: s.WebSettings(requests_per_second=0), "requests_per_second", "0 is too small"),
     (lambda: s.ByRows(29), "rows", "29 is too small; write 30 or more"),
     (lambda: s.ByTime("1"), "time", "'1' is not a duration; write for example 30s, 5m, 1h or 7d"),
     (lambda: s.WindowSettings(min_rows=0), "min_rows", "0 is too small; write 1 or more"),
@@ -135,8 +139,6 @@ LATER: list[tuple[Made, str, str]] = [
         "batches",
         "object stores come later, write a local path",
     ),
-    (lambda: s.WebSettings(tls={"cert": "c"}), "tls", "write null"),
-    (lambda: s.WebSettings(tokens_file="t"), "tokens_file", "write null"),
 ]
 
 
@@ -191,6 +193,26 @@ def test_an_address_that_others_can_reach_needs_leave(listen: str) -> None:
     assert raised.value.field == "listen"
     assert "write allow_insecure: true" in raised.value.message
     assert s.WebSettings(listen=listen, allow_insecure=True).port == 80
+
+
+@pytest.mark.parametrize(
+    ("guard", "enough"),
+    [
+        ({"tokens_file": "tokens"}, True),
+        ({"tls": s.TlsSettings("web.pem", "web.key", "ca.pem")}, True),
+        ({"tls": s.TlsSettings("web.pem", "web.key")}, False),
+        ({"public": ()}, False),
+    ],
+)
+def test_tokens_or_client_certificates_are_leave_enough_and_a_server_certificate_is_not(
+    guard: dict[str, Any], enough: bool
+) -> None:
+    if enough:
+        assert s.WebSettings(listen="0.0.0.0:80", **guard).is_guarded
+        return
+    with pytest.raises(FieldError) as raised:
+        s.WebSettings(listen="0.0.0.0:80", **guard)
+    assert raised.value.field == "listen"
 
 
 @pytest.mark.parametrize(

@@ -347,6 +347,7 @@ def test_a_refused_configuration_is_a_problem_with_its_text() -> None:
         {"sec-fetch-site": "same-site", "origin": "http://watch"},
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"origin": "http://[::1"},
     ],
 )
 def test_a_page_of_another_origin_cannot_make_a_browser_write(headers: dict[str, str]) -> None:

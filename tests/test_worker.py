@@ -152,3 +152,30 @@ def test_memory_beyond_the_limit_is_an_error_of_its_own(tmp_path: Path, memory_m
     with Worker(_bounded(memory_mb)) as worker, pytest.raises(WorkerError) as raised:
         worker.call(Prepare(context))
     assert raised.value.what == f"out of memory at limits.memory_mb = {memory_mb}"
+
+
+def limits_of(pid: int) -> dict[str, str]:
+    """Soft limits of a process by name, as the system tells them."""
+    lines = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()[1:]
+    return {line[:26].strip(): line[26:].split()[0] for line in lines}
+
+
+def test_the_child_is_bounded_in_memory_and_cpu_and_leaves_no_core() -> None:
+    limits = LimitSettings(memory_mb=500, seconds=7.5)
+    with Worker(limits) as worker:
+        worker.call(_inspect())
+        assert worker.pid is not None
+        told = limits_of(worker.pid)
+    assert told["Max data size"] == "500000000"
+    assert told["Max core file size"] == "0"
+    # Ten times 7.5 s, as a reference may take, and a minute; from what it had used when asked.
+    assert 135 <= int(told["Max cpu time"]) <= 145
+
+
+def test_a_child_that_takes_too_much_cpu_is_named_as_such() -> None:
+    with Worker(LIMITS) as worker:
+        worker.call(_inspect())
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGXCPU)  # what the system sends at the limit
+        with pytest.raises(WorkerError, match=r"SIGXCPU \(it took far more CPU time"):
+            worker.call(_inspect())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from shiftwatch.settings import (
     ColumnSettings,
     ModelSettings,
     Settings,
+    TlsSettings,
     WebSettings,
 )
 
@@ -48,6 +49,8 @@ _STAND_INS: Mapping[tuple[type[Any], str], Any] = {
     (ByRows, "rows"): 1000,
     (ByTime, "time"): "1h",
     (WebSettings, "allow_insecure"): True,
+    (TlsSettings, "cert"): "x",
+    (TlsSettings, "key"): "x",
 }
 
 
@@ -218,6 +221,8 @@ def _beyond_types(settings: Settings) -> Iterator[Problem]:
         yield Problem(("seed",), f"{settings.seed} is negative; write 0 or more")
     if not settings.store.path:
         yield Problem(("store", "path"), "is empty; write the path of a file")
+    if settings.web.tokens_file == "":
+        yield Problem(("web", "tokens_file"), "is empty; write the path of a file, or null")
     cron = settings.schedule.cron
     if cron is not None and len(cron.split()) != 5:
         message = f"{cron!r} has {len(cron.split())} fields; write five, such as */5 * * * *"
@@ -257,6 +262,12 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         for model in settings.models
     )
     store = replace(settings.store, path=absolute(settings.store.path))
-    tokens = settings.web.tokens_file
-    web = replace(settings.web, tokens_file=None if tokens is None else absolute(tokens))
-    return replace(settings, models=models, store=store, web=web)
+    return replace(settings, models=models, store=store, web=_anchored_web(settings.web, absolute))
+
+
+def _anchored_web(web: WebSettings, absolute: Callable[[str], str]) -> WebSettings:
+    tokens, tls = web.tokens_file, web.tls
+    if tls is not None:
+        authorities = None if tls.client_ca is None else absolute(tls.client_ca)
+        tls = TlsSettings(absolute(tls.cert), absolute(tls.key), authorities)
+    return replace(web, tokens_file=None if tokens is None else absolute(tokens), tls=tls)

@@ -24,6 +24,7 @@ from shiftwatch.settings import (
     ModelSettings,
     ScheduleSettings,
     Settings,
+    TlsSettings,
     WindowSettings,
 )
 
@@ -45,6 +46,8 @@ _MISSING = {
     (ModelSettings, "name"): "write a name of a-z 0-9 _ -",
     (ModelSettings, "reference"): "write the path of the reference, a Parquet file or a folder",
     (ModelSettings, "batches"): "write the path of the folder where batches arrive",
+    (TlsSettings, "cert"): "write the path of the certificate, a PEM file",
+    (TlsSettings, "key"): "write the path of the certificate's private key, a PEM file",
 }
 
 

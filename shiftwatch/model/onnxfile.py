@@ -11,7 +11,7 @@ those of ``onnx.proto`` and never change. onnxruntime tells neither the opset no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,9 +25,23 @@ _BLOCK = 1 << 20
 # Field numbers by message.
 _MODEL_PRODUCER, _MODEL_PRODUCER_VERSION, _MODEL_GRAPH, _MODEL_OPSET = 2, 3, 7, 8
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
-_GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _NODE_OPERATOR, _NODE_DOMAIN = 4, 7
 _TENSOR_EXTERNAL, _ENTRY_KEY, _ENTRY_VALUE = 13, 1, 2
+
+# Every way from the model to a node or a tensor: message, field, message below. Weights can hide in
+# the branch of an If, in an attribute or in a function, not only where exporters put them.
+_BELOW: Mapping[str, Mapping[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+_MOST_LEVELS = 100
+"""Of messages in each other: what protobuf itself reads."""
 
 _RUNTIME_DOMAINS = ("", "ai.onnx", "ai.onnx.", "com.microsoft", "com.ms.", "org.pytorch.aten")
 """Operator domains that onnxruntime brings itself; a trailing dot means: and all below."""
@@ -49,7 +63,7 @@ class OnnxFile:
     producer
         Who wrote the file, such as ``"skl2onnx 1.17"``; may be empty.
     custom
-        Operators of the main graph that no known domain has, such as ``"acme::Lookup"``.
+        Operators that no known domain has, such as ``"acme::Lookup"``.
     """
 
     data: bytes = field(repr=False)
@@ -107,17 +121,16 @@ def _not_onnx(path: str, why: str) -> ModelError:
 def _parse(data: bytes, path: str) -> OnnxFile:
     texts = {_MODEL_PRODUCER: "", _MODEL_PRODUCER_VERSION: ""}
     opsets: list[str] = []
-    graph: memoryview | None = None
+    graph = False
     for number, value in _fields(memoryview(data)):
         if number in texts:
             texts[number] = _text(value)
         elif number == _MODEL_OPSET:
             opsets.append(_opset(value))
-        elif number == _MODEL_GRAPH and isinstance(value, memoryview):
-            graph = value
-    if graph is None:
+        graph = graph or number == _MODEL_GRAPH
+    if not graph:
         raise _not_onnx(path, "it holds no graph")
-    custom, locations = _graph(graph)
+    custom, locations = _hidden(memoryview(data))
     return OnnxFile(
         data=data,
         sha256=_sha256(data, locations, path),
@@ -137,15 +150,35 @@ def _opset(value: int | memoryview) -> str:
     return f"{domain or 'ai.onnx'} {version}"
 
 
-def _graph(graph: memoryview) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _parts(
+    message: int | memoryview, kind: str = "model", level: int = 0
+) -> Iterator[tuple[str, memoryview]]:
+    """Every node and tensor of a model, wherever it stands, with its kind.
+
+    A field that is there twice counts twice: protobuf merges the two.
+    """
+    if level > _MOST_LEVELS:
+        raise ValueError("too many messages in each other")
+    for number, value in _fields(message):
+        below = _BELOW[kind].get(number)
+        if below is None:
+            continue
+        if isinstance(value, int):
+            raise ValueError("a number where a message was expected")  # noqa: TRY004 - bad bytes
+        if below in ("node", "tensor"):
+            yield below, value
+        yield from _parts(value, below, level + 1)
+
+
+def _hidden(data: memoryview) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Custom operators and locations of external weights, each once and sorted."""
     custom: set[str] = set()
     locations: set[str] = set()
-    for number, value in _fields(graph):
-        if number == _GRAPH_NODE:
-            custom.update(_custom_operator(value))
-        elif number == _GRAPH_INITIALIZER:
-            locations.update(_locations(value))
+    for kind, part in _parts(data):
+        if kind == "node":
+            custom.update(_custom_operator(part))
+        else:
+            locations.update(_locations(part))
     return tuple(sorted(custom)), tuple(sorted(locations))
 
 

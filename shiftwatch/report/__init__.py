@@ -7,7 +7,8 @@ Never: imports numpy; opens a connection; shows a row of the data.
 
 from shiftwatch.report.layers import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
 from shiftwatch.report.line import run_line
-from shiftwatch.report.page import render_html
+from shiftwatch.report.page import page_style, render_html
+from shiftwatch.report.phrase import visible
 from shiftwatch.report.sentence import verdict_sentence
 from shiftwatch.report.text import markdown, table
 
@@ -17,9 +18,11 @@ __all__ = [
     "crossed",
     "doubts",
     "markdown",
+    "page_style",
     "ratios",
     "render_html",
     "run_line",
     "table",
     "verdict_sentence",
+    "visible",
 ]

@@ -7,9 +7,11 @@ Never: needs a script, a font or an address; imports jinja2 before a page is ask
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -161,8 +163,20 @@ def _template() -> Template:
         unfolded=UNFOLDED,
         name_width=_TITLE_WIDTH,
     )
-    environment.globals["style"] = _own_file("style.css")
+    environment.globals["style"] = page_style()
+    environment.globals["policy"] = _policy(page_style())
     return environment.from_string(_own_file("template.html"))
+
+
+def _policy(style: str) -> str:
+    """Content security policy of a page wherever it is opened: its one style, and nothing else."""
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def page_style() -> str:
+    """Content of the only ``style`` element of a page, for a server's content security policy."""
+    return _own_file("style.css")
 
 
 def _own_file(name: str) -> str:

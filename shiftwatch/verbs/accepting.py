@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -23,9 +24,12 @@ from shiftwatch import config
 from shiftwatch.acceptance import Proposal, Span, propose
 from shiftwatch.errors import DataError, ShiftwatchError, StoreInUseError
 from shiftwatch.monitor import Monitor
-from shiftwatch.settings import Settings
+from shiftwatch.settings import Settings, TlsSettings
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance
+
+TOKEN_VARIABLE = "SHIFTWATCH_TOKEN"  # noqa: S105 - its name
+"""Environment variable with the token of an operator; an argument would be seen by others."""
 
 _WAIT_SECONDS = 3600.0
 """For a daemon that has a batch at hand and a reference to prepare."""
@@ -102,18 +106,17 @@ def _address(settings: Settings, url: str | None, fault: StoreInUseError) -> str
         )
     host = settings.web.host
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to
-    return (
-        f"http://[{host}]:{settings.web.port}"
-        if ":" in host
-        else (f"http://{host}:{settings.web.port}")
-    )
+    scheme = "http" if settings.web.tls is None else "https"
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}:{settings.web.port}"
 
 
 def _asked(
     url: str, settings: Settings, model: str, span: Span | None, note: str
 ) -> Mapping[str, Any]:
     """Ask the daemon, having made sure that it is the one that holds this history."""
-    there = _answer(f"{url}/config", "GET", None).get("store", {}).get("path")
+    opener = _opener(settings.web.tls, url)
+    there = _answer(opener, f"{url}/config", "GET", None).get("store", {}).get("path")
     if there is None or os.path.realpath(there) != os.path.realpath(settings.store.path):
         raise ShiftwatchError(
             f"the daemon there keeps another history: {there}",
@@ -122,20 +125,63 @@ def _asked(
         )
     path = f"{url}/api/v1/models/{model}/acceptance"
     if span is None:
-        return _answer(f"{path}?{urllib.parse.urlencode({'note': note})}", "DELETE", None)
+        return _answer(opener, f"{path}?{urllib.parse.urlencode({'note': note})}", "DELETE", None)
     body = {"from": span.first, "to": span.last, "note": note}
-    return _answer(path, "POST", body)
+    return _answer(opener, path, "POST", body)
 
 
-def _answer(url: str, method: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Goes nowhere else, since it would take the token along."""
+
+    def redirect_request(self, *_arguments: object) -> None:
+        """A redirection is a fault."""
+
+
+def _opener(tls: TlsSettings | None, url: str) -> urllib.request.OpenerDirector:
+    """What asks: never by a proxy, and by TLS only the daemon of this configuration.
+
+    Its certificate lies in a file of ours, so that is trusted beside the usual authorities. On
+    loopback its name is not looked at, which is not 127.0.0.1 as a rule. Where the daemon asks for
+    a client certificate it is shown its own.
+    """
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _Staying()]
+    if tls is not None:
+        context = ssl.create_default_context()
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = not _is_loopback(urllib.parse.urlsplit(url).hostname or "")
+        try:
+            context.load_verify_locations(cafile=tls.cert)
+            if tls.client_ca is not None:
+                context.load_cert_chain(tls.cert, tls.key, password="")
+        except OSError as fault:
+            raise ShiftwatchError(f"cannot be used: {fault}", where=tls.cert) from fault
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    return urllib.request.build_opener(*handlers)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _answer(
+    opener: urllib.request.OpenerDirector, url: str, method: str, body: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     headers = {} if body is None else {"content-type": "application/json"}
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if token:
+        headers["authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http by us
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy
     try:
         with opener.open(request, timeout=_WAIT_SECONDS) as answer:
             found: Mapping[str, Any] = json.load(answer)
     except urllib.error.HTTPError as fault:
+        if fault.code in {401, 403}:
+            raise ShiftwatchError(
+                _detail(fault.read()) or f"answered {fault.code}",
+                where=url,
+                hint=f"put the token of an operator into {TOKEN_VARIABLE}",
+            ) from fault
         raise DataError(_detail(fault.read()) or f"answered {fault.code}") from fault
     except (OSError, ValueError) as fault:
         raise ShiftwatchError(

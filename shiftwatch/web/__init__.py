@@ -17,16 +17,20 @@ from shiftwatch.web.board import Board
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from shiftwatch.web.gate import Access
+
 __all__ = ["Board", "create_app"]
 
 
-def create_app(board: Board) -> ASGIApp:
+def create_app(board: Board, access: Access | None = None) -> ASGIApp:
     """The application that answers from ``board``.
 
     Parameters
     ----------
     board
         Asked on each request; its ``snapshot`` on the event loop, the rest in a thread pool.
+    access
+        Who is let in; everyone if None.
 
     Returns
     -------
@@ -34,5 +38,6 @@ def create_app(board: Board) -> ASGIApp:
         To be served by any ASGI server. It starts nothing and needs no lifespan.
     """
     from shiftwatch.web.door import Door  # noqa: PLC0415  # keeps the import of this room light
+    from shiftwatch.web.gate import Access, Gate  # noqa: PLC0415
 
-    return Door(board)
+    return Gate(Door(board), access or Access())

@@ -14,10 +14,11 @@ from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Requ
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
+from shiftwatch.report import page_style
 from shiftwatch.status import ModelStatus, Snapshot
 from shiftwatch.values import Verdict
 from shiftwatch.web import pages, probes, shapes
-from shiftwatch.web.answers import ProblemError
+from shiftwatch.web.answers import ProblemError, page_headers
 from shiftwatch.web.board import Board
 from shiftwatch.web.description import describe, example, html_example, text_example
 from shiftwatch.web.guard import Guard
@@ -179,9 +180,9 @@ async def reload_otherwise() -> None:
     response_class=HTMLResponse,
     responses={**html_example("every model, its state and its history"), **described(503)},
 )
-def overview(board: OfBoard) -> str:
+def overview(board: OfBoard) -> HTMLResponse:
     """A page for people: every model, its state in words, its timeline, links to its reports."""
-    return pages.overview(board)
+    return HTMLResponse(pages.overview(board), headers=page_headers(pages.style()))
 
 
 @ROUTER.get(
@@ -265,7 +266,7 @@ def report(
     form = form or ("html" if "text/html" in request.headers.get("accept", "") else "json")
     if form == "html":
         page = board.html(model.name, batch)
-        return HTMLResponse(_found(page, model.name, batch))
+        return HTMLResponse(_found(page, model.name, batch), headers=page_headers(page_style()))
     document = board.document(model.name, batch)
     return JSONResponse(dict(_found(document, model.name, batch)))
 
@@ -400,6 +401,7 @@ async def openapi(request: Request) -> JSONResponse:
     response_class=HTMLResponse,
     responses=html_example("this description"),
 )
-def docs(request: Request) -> str:
+def docs(request: Request) -> HTMLResponse:
     """The API as a page that needs nothing from elsewhere."""
-    return pages.docs(request.app.state.description)
+    page = pages.docs(request.app.state.description)
+    return HTMLResponse(page, headers=page_headers(pages.style()))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shiftwatch.web.answers import HEADERS, answer
+from shiftwatch.web.answers import CLOSING, HEADERS, answer
 
 BODY_BYTES = 64 * 1024
 """Longest body that is read; the only one we take is a path."""
@@ -32,7 +32,8 @@ class Guard:
         refusal = _refusal(scope)
         if refusal is not None:
             status, detail = refusal
-            await answer(status, detail, scope["path"])(scope, receive, send)
+            refused = answer(status, detail, scope["path"], headers=CLOSING)
+            await refused(scope, receive, send)
             return
         head = scope["method"] == "HEAD"
         inner = {**scope, "method": "GET"} if head else scope
@@ -75,4 +76,7 @@ def _is_foreign(headers: Headers) -> bool:
     if site is not None:
         return site not in ("none", "same-origin")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    except ValueError:
+        return True

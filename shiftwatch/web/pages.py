@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from shiftwatch.errors import StoreError
@@ -219,8 +220,15 @@ def docs(description: Mapping[str, Any]) -> str:
 
 
 @cache
+def style() -> str:
+    """Content of the only ``style`` element of these pages."""
+    return files("shiftwatch.web").joinpath("templates", "style.css").read_text("utf-8")
+
+
+@cache
 def _environment() -> jinja2.Environment:
     import jinja2  # noqa: PLC0415  # 11 MB that only pages need
+    import markupsafe  # noqa: PLC0415  # comes with it
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("shiftwatch.web"),
@@ -229,6 +237,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["style"] = markupsafe.Markup(style())  # noqa: S704 - our own file
     environment.filters.update(
         shown=words.shown,
         minute=lambda time: time[:16].replace("T", " "),

@@ -100,7 +100,8 @@ def _verdict(run: Run) -> Badge:
 def shown(text: object) -> str:
     r"""A text from outside with its invisible characters made visible.
 
-    Control and format characters (which turn the direction of text, or hide) become escapes.
+    Control and format characters (which turn the direction of text, or hide) become escapes, and so
+    do the separators of lines and paragraphs.
 
     Examples
     --------
@@ -108,7 +109,7 @@ def shown(text: object) -> str:
     a\u202eb\n
     """
     return "".join(
-        char if unicodedata.category(char) not in ("Cc", "Cf", "Cs") else _escape(char)
+        char if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else _escape(char)
         for char in str(text)
     )
 
