@@ -213,7 +213,7 @@ def _predicted(
 
 def _absent(reference: Reference, gathered: _Gathered) -> Mapping[str, str]:
     """Why a column of the reference is not in the batch, by name."""
-    told = ("missing_column", "changed_type")
+    told = ("missing_column", "changed_type", "duplicate_column")
     reasons = {f.column: f.code for f in gathered.findings if f.code in told}
     absent: dict[str, str] = {}
     for column in reference.schema:

@@ -45,7 +45,7 @@ class Current:
 
     sample: Sample
     absent: Mapping[str, str]
-    """Column name to skip reason: missing_column, changed_type or no_predictions."""
+    """Column name to skip reason: missing_column, changed_type, duplicate_column, no_predictions."""
     batch_id: str
 
 

@@ -37,6 +37,9 @@ pa.set_io_thread_count(1)
 
 NO_FOOTER = "no readable footer"
 
+MOST_ROWS = 2**40
+"""Rows a file may say it has: a hundred times what the largest files hold."""
+
 _HASH_BYTES = 1 << 20
 _BUFFER_BYTES = 1 << 18  # without it pyarrow holds all compressed columns of a row group at once
 _SHORTEST = 12  # magic, length of the footer, magic
@@ -140,6 +143,8 @@ def _with_times(facts: FileFacts, file: pq.ParquetFile, time_column: str) -> Fil
     name = matching.find_names(file.schema_arrow.names, [time_column]).get(time_column)
     if name is None:
         return replace(facts, fault=f"no column {time_column!r}, which is to be the event time")
+    if name in matching.doubled(file.schema_arrow):
+        return replace(facts, fault=f"more than one column is named {name!r}, the event time")
     type_ = file.schema_arrow.field(name).type
     if kind_of(type_, name, ()) != "timestamp":
         return replace(facts, fault=f"column {time_column!r} is no timestamp but {type_}")
@@ -160,6 +165,7 @@ def count_rows(file: pq.ParquetFile) -> int:
     """Rows of all row groups; ValueError where the footer, which has no checksum, is damaged.
 
     It says the number twice. Some writers leave the first at 0, the second is what can be read.
+    More than :data:`MOST_ROWS` are a lie, and would be counted with, in the history too.
     """
     metadata = file.metadata
     groups: list[int] = [
@@ -169,6 +175,8 @@ def count_rows(file: pq.ParquetFile) -> int:
     if min(groups, default=0) < 0 or metadata.num_rows not in (0, rows):
         message = f"the footer says {metadata.num_rows} rows in all and {rows} in its row groups"
         raise ValueError(message)
+    if rows > MOST_ROWS:
+        raise ValueError(f"the footer says {rows} rows, more than {MOST_ROWS} in one file")
     return rows
 
 
@@ -200,6 +208,20 @@ def _hint(damage: BaseException) -> str:
     return "write it again, under another name first, and rename it when it is whole"
 
 
+def _as_dictionaries(schema: pa.Schema, categories: Collection[str]) -> list[str]:
+    """Texts that are read as categories, under whatever case; and bytes, which are only counted.
+
+    A dictionary page of a few kB may hold a text of many MB that every row repeats.
+    """
+    read = set(matching.find_names(schema.names, categories).values())
+    return [
+        f.name
+        for f in schema
+        if (f.name in read and str(f.type) in ("string", "large_string"))
+        or str(f.type) in ("binary", "large_binary")
+    ]
+
+
 @contextmanager
 def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFile]:
     """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries."""
@@ -207,13 +229,8 @@ def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFil
         Path(uri).stat()  # says "no such file" in fewer words than Arrow
         with pa.OSFile(uri, "rb") as handle:
             first = _open(handle)
-            matching.refuse_duplicates(first.schema_arrow, uri)
             count_rows(first)
-            texts = [
-                f.name
-                for f in first.schema_arrow
-                if f.name in categories and str(f.type) in ("string", "large_string")
-            ]
+            texts = _as_dictionaries(first.schema_arrow, categories)
             yield _open(handle, texts, first.metadata) if texts else first
     except MemoryError:  # also Arrow's: the worker's limit, not the file's fault
         raise

@@ -1,0 +1,166 @@
+"""A real worker beside a folder: every input goes through what a file in production goes through.
+
+In:    bytes or tables.
+Out:   a named outcome; AssertionError where the outcome is none we promise.
+Never: takes a traceback of the worker, or an error of Python's in it, for an answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shiftwatch.attempt import GivenUpError, attempt, failed, inspected
+from shiftwatch.document import to_document
+from shiftwatch.errors import DataError, ModelError, WorkerError
+from shiftwatch.requests import Check, Context, Prepare
+from shiftwatch.settings import (
+    AlarmSettings,
+    ChiSquareSettings,
+    ClassifierSettings,
+    KsSettings,
+    LimitSettings,
+    MmdSettings,
+    ModelSettings,
+    TestsSettings,
+    WindowSettings,
+)
+from shiftwatch.source.listing import list_folder
+from shiftwatch.source.plan import batch_id
+from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS, Batch, FileFacts, Piece, Run
+from shiftwatch.worker import Worker
+
+LIMITS = LimitSettings(memory_mb=600, seconds=20)
+
+TESTS = TestsSettings(
+    ks=KsSettings(),
+    chi2=ChiSquareSettings(max_draws=999),
+    mmd=MmdSettings(permutations=99, features=32),
+    c2st=ClassifierSettings(permutations=99),
+)
+
+_TRACEBACK = "ended with status 1"
+"""A worker ends with 1 where Python has raised what nobody expected."""
+
+
+@dataclass
+class Judge:
+    """A folder and a worker, to be closed.
+
+    Parameters
+    ----------
+    folder
+        Where inputs are written.
+    limits
+        Of the worker.
+    """
+
+    folder: Path
+    limits: LimitSettings = LIMITS
+    _worker: Worker = field(init=False)
+    _count: int = 0
+
+    def __post_init__(self) -> None:
+        self._worker = Worker(self.limits)
+
+    def close(self) -> None:
+        """End the worker."""
+        self._worker.close()
+
+    def write(self, content: pa.Table | bytes, suffix: str = ".parquet") -> Path:
+        """A new file with a table or with these bytes."""
+        self._count += 1
+        path = self.folder / f"{self._count:07}{suffix}"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            pq.write_table(content, path)
+        return path
+
+    def context(self, reference: Path, model: Path | None = None) -> Context:
+        """How batches are judged against a reference; nothing is kept between two contexts."""
+        settings = ModelSettings(
+            "fuzz",
+            model=str(model) if model is not None else None,
+            reference=str(reference),
+            batches=str(self.folder),
+            tests=TESTS,
+            window=WindowSettings(min_rows=10),
+        )
+        return Context(settings, AlarmSettings(), 0, "", "", self.limits)
+
+    def outcome(self, context: Context, path: Path) -> str:
+        """Prepare the reference and the model, look at a file, judge it: the outcome in words."""
+        try:
+            self._worker.call(Prepare(context))
+        except (DataError, ModelError) as refused:
+            assert len(refused.what) > 5, refused
+            return f"refused at start: {type(refused).__name__}"
+        except WorkerError as fault:
+            return f"refused at start: {_death(fault)}"
+        facts = inspected(self._worker.call, list_folder(str(path)), None)
+        return self._judged(context, facts)
+
+    def _judged(self, context: Context, facts: Sequence[FileFacts]) -> str:
+        pieces = tuple(Piece(f.uri, f.size, f.sha256, 0, f.rows) for f in facts)
+        batch = Batch(batch_id(pieces), pieces, facts[0].rows, fault=facts[0].fault)
+        request = Check(context, batch, None, 0.0)
+        try:
+            run = attempt(self._worker.call, request).run
+        except GivenUpError as fault:
+            run = failed(fault.request, fault, fault.cost).run
+        except WorkerError as fault:
+            run = failed(request, fault).run
+        return named(run)
+
+
+def named(run: Run) -> str:
+    """The outcome of a run, such as ``invalid_data: unreadable``.
+
+    Raises
+    ------
+    AssertionError
+        If there is an outcome without a name, a failed test, or a p-value that is none.
+    """
+    assert run.verdict in VERDICTS
+    assert all(finding.code in FINDING_CODES for finding in run.findings)
+    assert all(skip.reason in SKIP_REASONS for skip in run.skipped)
+    broken = [skip for skip in run.skipped if skip.reason == "test_failed"]
+    assert not broken, broken
+    assert all(0 < result.p_value <= 1 for result in run.results), run.results
+    if run.verdict not in ("shift", "no_shift"):
+        assert run.reasons
+    to_document(replace(run))  # what cannot be stored is no outcome
+    if run.verdict == "error":
+        return f"error: {_words(run.reasons[0])}"
+    codes = sorted({f.code for f in run.findings if f.severity == "invalid"})
+    return ": ".join([run.verdict, *([", ".join(codes)] if codes else [])])
+
+
+def _death(fault: WorkerError) -> str:
+    return _words(fault.what)
+
+
+def _words(text: str) -> str:
+    """How a worker ended, without figures.
+
+    Raises
+    ------
+    AssertionError
+        If it was a traceback.
+    """
+    assert _TRACEBACK not in text, text
+    for words in ("killed by SIG", "out of memory", "no answer within"):
+        if words in text:
+            return text.split("(")[0].strip() if words == "killed by SIG" else words
+    return text
+
+
+def tidy(path: Path) -> None:
+    """Remove an input that had an outcome."""
+    os.unlink(path)  # noqa: PTH108 - the fewest calls
