@@ -80,14 +80,14 @@ class Bounds:
 def any_table(judge: Judge, bounds: Bounds, told: Told) -> None:
     """Any Arrow table against any reference, by way of Parquet."""
 
-    def one(reference: Any, batch: Any) -> None:
+    def one(reference: bytes, batch: bytes) -> None:
         if time.monotonic() < bounds.until or not told.outcomes:
             first, second = judge.write(reference), judge.write(batch)
             context = judge.context(first)
             told.note(lambda: judge.outcome(context, second), first, second, keep=bounds.keep)
 
     for place in bounds.places():
-        drawn = given(tables.pairs())(lambda pair: one(*pair))
+        drawn = given(tables.files())(lambda pair: one(*pair))
         quiet = settings(
             max_examples=_AT_ONCE,
             database=None,

@@ -8,6 +8,7 @@ Never: takes a traceback of the worker, or an error of Python's in it, for an an
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -100,7 +101,7 @@ class Judge:
             self._worker.call(Prepare(context))
         except (DataError, ModelError) as refused:
             assert len(refused.what) > 5, refused
-            return f"refused at start: {type(refused).__name__}"
+            return f"refused at start: {_kind(refused.what)}"
         except WorkerError as fault:
             return f"refused at start: {_death(fault)}"
         facts = inspected(self._worker.call, list_folder(str(path)), None)
@@ -140,6 +141,11 @@ def named(run: Run) -> str:
         return f"error: {_words(run.reasons[0])}"
     codes = sorted({f.code for f in run.findings if f.severity == "invalid"})
     return ": ".join([run.verdict, *([", ".join(codes)] if codes else [])])
+
+
+def _kind(text: str) -> str:
+    """A message without names and figures, as far as it tells the kind of fault."""
+    return re.split(r"[:'\"0-9]", text, maxsplit=1)[0].strip()[:60]
 
 
 def _death(fault: WorkerError) -> str:

@@ -7,13 +7,16 @@ Never: draws a value by itself where a seed will do: shrinking is for schemas, v
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
+import io
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import assume
 from hypothesis import strategies as st
 
 _EXTREMES: dict[str, tuple[Any, ...]] = {
@@ -97,19 +100,24 @@ TYPES: st.SearchStrategy[pa.DataType] = st.one_of(
 FORMS = ("usual", "extreme", "constant", "nulls", "none")
 
 
-@st.composite
-def columns(draw: st.DrawFn, rows: int) -> pa.Array:
+def column(type_: pa.DataType, form: str, rows: int, chance: int) -> pa.Array:
     """One column: a type, a form of its values, and a seed for them."""
-    type_ = draw(TYPES)
-    form = draw(st.sampled_from(FORMS))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rng = np.random.default_rng(chance)
     if form == "none":
         return pa.nulls(rows, type_)
-    count = 1 if form == "constant" else rows
+    count = min(1, rows) if form == "constant" else rows
     values = [_value(type_, rng, form) for _ in range(count)]
     if form == "nulls":
         values = [None if rng.random() < 0.4 else value for value in values]
     return array(values * rows if form == "constant" else values, type_)
+
+
+@st.composite
+def columns(draw: st.DrawFn, rows: int, type_: pa.DataType | None = None) -> pa.Array:
+    """One column, of any type if none is given."""
+    chosen = draw(TYPES) if type_ is None else type_
+    chance = draw(st.integers(0, 2**32 - 1))
+    return column(chosen, draw(st.sampled_from(FORMS)), rows, chance)
 
 
 def array(values: list[Any], type_: pa.DataType) -> pa.Array:
@@ -121,24 +129,51 @@ def array(values: list[Any], type_: pa.DataType) -> pa.Array:
     return pa.array(values, type_)
 
 
+ROWS = st.sampled_from([0, 1, 12, 40, 40, 80])
+
+
 @st.composite
-def tables(draw: st.DrawFn, most_rows: int = 80) -> pa.Table:
-    """A table of up to six columns; names may occur twice."""
-    rows = draw(st.sampled_from([0, 1, 2, 12, 40, most_rows]))
-    names = draw(st.lists(NAMES, min_size=1, max_size=6))
+def tables(draw: st.DrawFn, *, sound: bool = False) -> pa.Table:
+    """A table of up to six columns; names may occur twice, but for a sound one."""
+    rows = draw(ROWS)
+    names = draw(st.lists(NAMES, min_size=1, max_size=6, unique=sound))
     return pa.Table.from_arrays([draw(columns(rows)) for _ in names], names=names)
+
+
+def stored(table: pa.Table) -> bytes | None:
+    """The table as a Parquet file; None where pyarrow cannot write it, which is no input then."""
+    sink = io.BytesIO()
+    try:
+        pq.write_table(table, sink)
+    except (pa.ArrowException, OverflowError, ValueError):
+        return None
+    return sink.getvalue()
+
+
+@st.composite
+def files(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A reference and a batch as Parquet files."""
+    written = [stored(table) for table in draw(pairs())]
+    assume(None not in written)
+    first, second = written
+    return first or b"", second or b""
 
 
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
-    """A reference and a batch, which may be cut from it, changed in a column, or anything."""
-    reference = draw(tables())
-    if draw(st.booleans()):
+    """A reference and a batch: the same columns with other values, one of them another, or anything."""
+    reference = draw(tables(sound=draw(st.integers(0, 9)) > 0))
+    how = draw(st.sampled_from(["same", "same", "changed", "any"]))
+    if how == "any":
         return reference, draw(tables())
-    batch = reference.slice(0, draw(st.integers(0, reference.num_rows)))
+    rows = draw(ROWS)
+    made = [draw(columns(rows, field.type)) for field in reference.schema]
+    batch = pa.Table.from_arrays(made, names=reference.column_names)
+    if how == "same":
+        return reference, batch
     place = draw(st.integers(0, reference.num_columns - 1))
     name = draw(st.sampled_from([reference.column_names[place], "other"]))
-    return reference, batch.set_column(place, name, draw(columns(batch.num_rows)))
+    return reference, batch.set_column(place, name, draw(columns(rows)))
 
 
 def _value(type_: pa.DataType, rng: np.random.Generator, form: str) -> Any:
@@ -215,12 +250,20 @@ def _a_map(type_: pa.DataType, rng: np.random.Generator, extreme: bool) -> list[
     return [(f"k{n}", _value(type_.item_type, rng, form)) for n in range(int(rng.integers(0, 3)))]
 
 
-def _a_clock(type_: pa.DataType, rng: np.random.Generator, extreme: bool) -> datetime.time:
-    return datetime.time(23, 59, 59) if extreme else datetime.time(int(rng.integers(0, 23)))
+def _a_boolean(_: pa.DataType, rng: np.random.Generator, extreme: bool) -> bool:
+    return extreme or bool(rng.random() < 0.5)
+
+
+def _a_clock(_: pa.DataType, rng: np.random.Generator, extreme: bool) -> dt.time:
+    return dt.time(23, 59, 59) if extreme else dt.time(int(rng.integers(0, 23)))
 
 
 _MAKERS: tuple[tuple[Callable[[pa.DataType], bool], _Maker], ...] = (
-    (pa.types.is_boolean, lambda _, rng, extreme: bool(rng.random() < 0.5)),
+    (pa.types.is_map, _a_map),
+    (lambda type_: pa.types.is_list(type_) or pa.types.is_large_list(type_), _a_list),
+    (pa.types.is_fixed_size_list, _a_list),
+    (pa.types.is_struct, _a_struct),
+    (pa.types.is_boolean, _a_boolean),
     (pa.types.is_integer, _an_integer),
     (pa.types.is_floating, _a_float),
     (pa.types.is_decimal, _a_decimal),
@@ -228,8 +271,4 @@ _MAKERS: tuple[tuple[Callable[[pa.DataType], bool], _Maker], ...] = (
     (lambda type_: "binary" in str(type_), _bytes),
     (pa.types.is_time, _a_clock),
     (pa.types.is_temporal, _a_time),
-    (pa.types.is_map, _a_map),
-    (lambda type_: pa.types.is_list(type_) or pa.types.is_large_list(type_), _a_list),
-    (pa.types.is_fixed_size_list, _a_list),
-    (pa.types.is_struct, _a_struct),
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,6 +40,9 @@ NO_FOOTER = "no readable footer"
 
 MOST_ROWS = 2**40
 """Rows a file may say it has: a hundred times what the largest files hold."""
+
+_NO_BOMB, _MOST_PACKED = 64_000_000, 20
+"""A piece of memory is a bomb's if it is larger than any slice of ours, and 20 times the file."""
 
 _HASH_BYTES = 1 << 20
 _BUFFER_BYTES = 1 << 18  # without it pyarrow holds all compressed columns of a row group at once
@@ -222,6 +226,18 @@ def _as_dictionaries(schema: pa.Schema, categories: Collection[str]) -> list[str
     ]
 
 
+def _asked_at_once(shortage: MemoryError) -> int:
+    """Bytes of the piece of memory that Arrow did not get; 0 where it does not say.
+
+    Examples
+    --------
+    >>> _asked_at_once(MemoryError("malloc of size 2147483648 failed"))
+    2147483648
+    """
+    told = re.search(r"of size (\d+)", str(shortage))
+    return int(told[1]) if told is not None else 0
+
+
 @contextmanager
 def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFile]:
     """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries."""
@@ -232,8 +248,15 @@ def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFil
             count_rows(first)
             texts = _as_dictionaries(first.schema_arrow, categories)
             yield _open(handle, texts, first.metadata) if texts else first
-    except MemoryError:  # also Arrow's: the worker's limit, not the file's fault
-        raise
+    except MemoryError as shortage:  # also Arrow's: the worker's limit, mostly not the file's fault
+        asked = _asked_at_once(shortage)
+        if asked < max(_NO_BOMB, _MOST_PACKED * Path(uri).stat().st_size):
+            raise
+        raise DataError(
+            f"a page of it unpacks to {asked / 1e6:.0f} MB, more than the worker may hold",
+            where=uri,
+            hint="write it with smaller pages; if it is meant so, raise limits.memory_mb",
+        ) from shortage
     except _DAMAGE as damage:
         raise DataError(
             f"cannot be read: {_damage_text(damage)}",
