@@ -18,17 +18,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import numpy as np  # noqa: E402 - the program may be started by its path
-from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from benchmarks.fuzzing import bombs, samples, tables  # noqa: E402
-from benchmarks.fuzzing.judge import Judge, tidy  # noqa: E402
-from benchmarks.fuzzing.mutations import damaged  # noqa: E402
+from benchmarks.fuzzing import bombs, samples, tables
+from benchmarks.fuzzing.judge import Judge, tidy
+from benchmarks.fuzzing.mutations import damaged
+from shiftwatch.settings import ByTime
 
 _AT_ONCE = 40
 """Tables between two looks at the clock."""
@@ -79,23 +81,31 @@ class Bounds:
 
 def any_table(judge: Judge, bounds: Bounds, told: Told) -> None:
     """Any Arrow table against any reference, by way of Parquet."""
+    _drawn(judge, bounds, told, {})
 
-    def one(reference: bytes, batch: bytes) -> None:
+
+def timed_table(judge: Judge, bounds: Bounds, told: Told) -> None:
+    """The same with an event time of any type, cut into windows of a day."""
+    _drawn(judge, bounds, told, {"time_column": tables.CLOCK, "by": ByTime("1d")})
+
+
+def _drawn(judge: Judge, bounds: Bounds, told: Told, options: Mapping[str, Any]) -> None:
+    def one(pair: tuple[bytes, bytes]) -> None:
         if time.monotonic() < bounds.until or not told.outcomes:
-            first, second = judge.write(reference), judge.write(batch)
-            context = judge.context(first)
-            told.note(lambda: judge.outcome(context, second), first, second, keep=bounds.keep)
+            first, second = (judge.write(data) for data in pair)
+            context = judge.context(first, **options)
+            told.note(partial(judge.outcome, context, second), first, second, keep=bounds.keep)
 
+    quiet = settings(
+        max_examples=_AT_ONCE,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     for place in bounds.places():
-        drawn = given(tables.files())(lambda pair: one(*pair))
-        quiet = settings(
-            max_examples=_AT_ONCE,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        seed(bounds.seed * 1_000_003 + place)(quiet(drawn))()
+        chance = bounds.seed * 1_000_003 + place
+        seed(chance)(quiet(given(tables.files(clock=bool(options)))(one)))()
 
 
 def parquet_bytes(judge: Judge, bounds: Bounds, told: Told) -> None:
@@ -107,7 +117,7 @@ def parquet_bytes(judge: Judge, bounds: Bounds, told: Told) -> None:
         rng = bounds.generator(place)
         data = files[int(rng.integers(len(files)))]
         path = judge.write(samples.damaged_parquet(data, rng))
-        told.note(lambda path=path: judge.outcome(context, path), path, keep=bounds.keep)
+        told.note(partial(judge.outcome, context, path), path, keep=bounds.keep)
 
 
 def onnx_bytes(judge: Judge, bounds: Bounds, told: Told) -> None:
@@ -117,7 +127,7 @@ def onnx_bytes(judge: Judge, bounds: Bounds, told: Told) -> None:
     for place in bounds.places():
         path = judge.write(damaged(data, bounds.generator(place)), ".onnx")
         context = judge.context(reference, path)
-        told.note(lambda c=context: judge.outcome(c, batch), path, keep=bounds.keep)
+        told.note(partial(judge.outcome, context, batch), path, keep=bounds.keep)
 
 
 def bomb_files(judge: Judge, bounds: Bounds, told: Told) -> None:
@@ -126,11 +136,12 @@ def bomb_files(judge: Judge, bounds: Bounds, told: Told) -> None:
     context = judge.context(reference)
     for made in bombs.ALL.values():
         path = judge.write(made())
-        told.note(lambda path=path: judge.outcome(context, path), path, keep=bounds.keep)
+        told.note(partial(judge.outcome, context, path), path, keep=bounds.keep)
 
 
 KINDS: Mapping[str, Kind] = {
     "any table": any_table,
+    "timed table": timed_table,
     "Parquet bytes": parquet_bytes,
     "ONNX bytes": onnx_bytes,
     "bombs": bomb_files,

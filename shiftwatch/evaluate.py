@@ -40,7 +40,6 @@ from shiftwatch.values import (
     TwoSampleResult,
 )
 
-
 _LONGEST_TEXT, _KEPT = 256, 200
 """Characters of a category that a run may show, and that it shows of a longer one."""
 

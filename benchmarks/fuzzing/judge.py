@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,8 +22,11 @@ from shiftwatch.errors import DataError, ModelError, WorkerError
 from shiftwatch.requests import Check, Context, Prepare
 from shiftwatch.settings import (
     AlarmSettings,
+    ByRows,
+    ByTime,
     ChiSquareSettings,
     ClassifierSettings,
+    ColumnSettings,
     KsSettings,
     LimitSettings,
     MmdSettings,
@@ -32,8 +35,8 @@ from shiftwatch.settings import (
     WindowSettings,
 )
 from shiftwatch.source.listing import list_folder
-from shiftwatch.source.plan import batch_id
-from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS, Batch, FileFacts, Piece, Run
+from shiftwatch.source.plan import Cursor, acceptable, plan
+from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS, Batch, Run
 from shiftwatch.worker import Worker
 
 LIMITS = LimitSettings(memory_mb=600, seconds=20)
@@ -44,6 +47,9 @@ TESTS = TestsSettings(
     mmd=MmdSettings(permutations=99, features=32),
     c2st=ClassifierSettings(permutations=99),
 )
+
+_MOST_BATCHES = 2
+"""Batches of a file that are judged."""
 
 _TRACEBACK = "ended with status 1"
 """A worker ends with 1 where Python has raised what nobody expected."""
@@ -83,7 +89,14 @@ class Judge:
             pq.write_table(content, path)
         return path
 
-    def context(self, reference: Path, model: Path | None = None) -> Context:
+    def context(
+        self,
+        reference: Path,
+        model: Path | None = None,
+        *,
+        time_column: str | None = None,
+        by: Literal["file"] | ByRows | ByTime = "file",
+    ) -> Context:
         """How batches are judged against a reference; nothing is kept between two contexts."""
         settings = ModelSettings(
             "fuzz",
@@ -91,7 +104,8 @@ class Judge:
             reference=str(reference),
             batches=str(self.folder),
             tests=TESTS,
-            window=WindowSettings(min_rows=10),
+            columns=ColumnSettings(time=time_column),
+            window=WindowSettings(by=by, min_rows=10),
         )
         return Context(settings, AlarmSettings(), 0, "", "", self.limits)
 
@@ -100,24 +114,32 @@ class Judge:
         try:
             self._worker.call(Prepare(context))
         except (DataError, ModelError) as refused:
-            assert len(refused.what) > 5, refused
             return f"refused at start: {_kind(refused.what)}"
         except WorkerError as fault:
-            return f"refused at start: {_death(fault)}"
-        facts = inspected(self._worker.call, list_folder(str(path)), None)
-        return self._judged(context, facts)
+            return f"refused at start: {_words(fault.what)}"
+        return " and ".join(dict.fromkeys(map(named, self._runs(context, path)))) or "nothing due"
 
-    def _judged(self, context: Context, facts: Sequence[FileFacts]) -> str:
-        pieces = tuple(Piece(f.uri, f.size, f.sha256, 0, f.rows) for f in facts)
-        batch = Batch(batch_id(pieces), pieces, facts[0].rows, fault=facts[0].fault)
+    def run(self, context: Context, path: Path) -> Run:
+        """The one run of a file."""
+        (run,) = self._runs(context, path)
+        return run
+
+    def _runs(self, context: Context, path: Path) -> list[Run]:
+        """Runs of the first batches a file makes, by the way every file goes."""
+        settings = context.model
+        facts = inspected(self._worker.call, list_folder(str(path)), settings.columns.time)
+        accepted = [acceptable(file, settings.window) for file in facts]
+        due = plan(accepted, settings.window, Cursor())
+        return [self._judged(context, batch) for batch in due[:_MOST_BATCHES]]
+
+    def _judged(self, context: Context, batch: Batch) -> Run:
         request = Check(context, batch, None, 0.0)
         try:
-            run = attempt(self._worker.call, request).run
+            return attempt(self._worker.call, request).run
         except GivenUpError as fault:
-            run = failed(fault.request, fault, fault.cost).run
+            return failed(fault.request, fault, fault.cost).run
         except WorkerError as fault:
-            run = failed(request, fault).run
-        return named(run)
+            return failed(request, fault).run
 
 
 def named(run: Run) -> str:
@@ -136,7 +158,7 @@ def named(run: Run) -> str:
     assert all(0 < result.p_value <= 1 for result in run.results), run.results
     if run.verdict not in ("shift", "no_shift"):
         assert run.reasons
-    to_document(replace(run))  # what cannot be stored is no outcome
+    to_document(run)  # what cannot be stored is no outcome
     if run.verdict == "error":
         return f"error: {_words(run.reasons[0])}"
     codes = sorted({f.code for f in run.findings if f.severity == "invalid"})
@@ -145,11 +167,8 @@ def named(run: Run) -> str:
 
 def _kind(text: str) -> str:
     """A message without names and figures, as far as it tells the kind of fault."""
+    assert len(text) > 5, text
     return re.split(r"[:'\"0-9]", text, maxsplit=1)[0].strip()[:60]
-
-
-def _death(fault: WorkerError) -> str:
-    return _words(fault.what)
 
 
 def _words(text: str) -> str:
@@ -163,7 +182,7 @@ def _words(text: str) -> str:
     assert _TRACEBACK not in text, text
     for words in ("killed by SIG", "out of memory", "no answer within"):
         if words in text:
-            return text.split("(")[0].strip() if words == "killed by SIG" else words
+            return text.partition("(")[0].strip() if words == "killed by SIG" else words
     return text
 
 

@@ -77,6 +77,8 @@ def _copy(out: bytearray, at: int, rng: np.random.Generator) -> None:
 _KINDS: tuple[Callable[[bytearray, int, np.random.Generator], None], ...] = (
     _flip,
     _flip,
+    _flip,
+    _overwrite,
     _overwrite,
     _huge,
     _zero,

@@ -150,10 +150,31 @@ def stored(table: pa.Table) -> bytes | None:
     return sink.getvalue()
 
 
+CLOCK = "when"
+"""A column that may be the event time; of any type in the batch."""
+
+_CLOCKS = (
+    pa.timestamp("us", "UTC"),
+    pa.timestamp("s"),
+    pa.timestamp("ns", "Asia/Tokyo"),
+    pa.date32(),
+)
+
+
 @st.composite
-def files(draw: st.DrawFn) -> tuple[bytes, bytes]:
+def timed(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
+    """As :func:`pairs`, with an event time on the reference and mostly on the batch."""
+    reference, batch = draw(pairs())
+    kind = draw(st.sampled_from(_CLOCKS))
+    first = draw(columns(reference.num_rows, kind))
+    second = draw(columns(batch.num_rows, draw(st.sampled_from([kind, kind, None]))))
+    return reference.append_column(CLOCK, first), batch.append_column(CLOCK, second)
+
+
+@st.composite
+def files(draw: st.DrawFn, *, clock: bool = False) -> tuple[bytes, bytes]:
     """A reference and a batch as Parquet files."""
-    written = [stored(table) for table in draw(pairs())]
+    written = [stored(table) for table in draw(timed() if clock else pairs())]
     assume(None not in written)
     first, second = written
     return first or b"", second or b""
@@ -230,7 +251,10 @@ def _a_time(type_: pa.DataType, rng: np.random.Generator, extreme: bool) -> int:
     if extreme and not day:
         ends = _integer(type_.bit_width, signed=True)
         return ends[int(rng.integers(2))]
-    return int(rng.integers(0, 20_000)) * (86_400_000 if day else 1)
+    if pa.types.is_date(type_):
+        return int(rng.integers(0, 20)) * (86_400_000 if day else 1)
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[type_.unit]
+    return int(rng.integers(0, 200_000)) * per_second
 
 
 def _a_struct(type_: pa.DataType, rng: np.random.Generator, extreme: bool) -> dict[str, Any]:

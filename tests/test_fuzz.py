@@ -1,0 +1,127 @@
+"""Fuzzing in short: `benchmarks/fuzz.py` does the same for as long as one likes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from benchmarks import fuzz
+from benchmarks.fuzzing import bombs, mutations, samples, tables
+from benchmarks.fuzzing.judge import LIMITS, Judge, named
+from shiftwatch.errors import WorkerError
+from shiftwatch.values import Run
+from tests import sample_runs
+
+SEED = 20261125
+
+
+@pytest.mark.slow
+def test_any_table_against_any_reference_ends_in_a_named_outcome(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    judge = Judge(tmp_path_factory.mktemp("tables"))
+
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(tables.files())
+    def every_pair(pair: tuple[bytes, bytes]) -> None:
+        reference, batch = (judge.write(data) for data in pair)
+        assert judge.outcome(judge.context(reference), batch)
+
+    try:
+        every_pair()
+    finally:
+        judge.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Parquet bytes", "ONNX bytes"])
+def test_damaged_bytes_never_end_in_a_traceback(kind: str, tmp_path: Path) -> None:
+    report = fuzz.fuzz(4.0, SEED, tmp_path / "kept", {kind: fuzz.KINDS[kind]})
+    assert report["defects"] == []
+    assert report["kinds"][kind]["tried"] > 20
+    assert len(report["kinds"][kind]["outcomes"]) > 1
+
+
+OUTCOMES = {
+    "sound": "shift",
+    "many_rows": "shift",
+    "long_text_in_every_row": "shift",
+    "long_text_under_another_case": "shift",
+}
+"""Of the bombs that are no fault of their file: one constant for a value that varied."""
+
+
+def test_bombs_of_a_few_bytes_are_judged_or_refused_by_name_within_the_limit(
+    tmp_path: Path,
+) -> None:
+    judge = Judge(tmp_path)
+    try:
+        context = judge.context(judge.write(bombs.reference()))
+        for name, made in bombs.ALL.items():
+            data = made()
+            assert len(data) < 2_000_000, name
+            run = judge.run(context, judge.write(data))
+            expected = OUTCOMES.get(name, "invalid_data: unreadable")
+            assert named(run) == expected, (name, run.reasons)
+            assert run.cost.peak_memory_bytes < 1_000_000 * LIMITS.memory_mb
+            assert len(repr(run)) < 100_000, name  # nothing unpacked goes on to the daemon
+    finally:
+        judge.close()
+
+
+def test_a_page_that_does_not_fit_is_named_with_its_size(tmp_path: Path) -> None:
+    judge = Judge(tmp_path)
+    try:
+        context = judge.context(judge.write(bombs.reference()))
+        run = judge.run(context, judge.write(bombs.truly_packed()))
+    finally:
+        judge.close()
+    assert "unpacks to 1600 MB" in run.reasons[0]
+    assert "limits.memory_mb" in run.reasons[0]
+
+
+def test_a_run_without_a_name_for_its_outcome_would_be_told() -> None:
+    assert named(sample_runs.no_shift()) == "no_shift"
+    error = sample_runs.error()
+    assert named(error).startswith("error: ")
+    reasons = (str(WorkerError("the worker ended with status 1")),)
+    with pytest.raises(AssertionError, match="status 1"):
+        named(Run("m", error.batch, "error", 0.0, reasons))
+    with pytest.raises(AssertionError):
+        named(Run("m", error.batch, "insufficient_data", 0.0))
+
+
+def test_damage_is_damage_and_the_same_for_the_same_generator() -> None:
+    data = samples.parquet_files()[0]
+    for chance in range(200):
+        made = mutations.damaged(data, np.random.default_rng(chance))
+        assert made != data
+        assert made == mutations.damaged(data, np.random.default_rng(chance))
+
+
+def test_the_program_tells_what_it_tried_and_keeps_what_shows_a_defect(tmp_path: Path) -> None:
+    told = fuzz.Told()
+    file = tmp_path / "input.parquet"
+
+    def broken() -> str:
+        raise AssertionError("no name")
+
+    file.write_bytes(b"bad")
+    told.note(broken, file, keep=tmp_path / "kept")
+    file.write_bytes(b"good")
+    told.note(lambda: "shift", file, keep=tmp_path / "kept")
+    assert told.outcomes == {"defect": 1, "shift": 1}
+    assert "AssertionError: no name" in told.defects[0]
+    assert (tmp_path / "kept" / "input.parquet").read_bytes() == b"bad"
+    assert not file.exists()
+
+
+def test_time_bounds_the_inputs_and_each_has_a_generator_of_its_own(tmp_path: Path) -> None:
+    over = fuzz.Bounds(time.monotonic() - 1, SEED, tmp_path)
+    assert list(over.places()) == [0]
+    first, again, other = (over.generator(place).random() for place in (3, 3, 4))
+    assert first == again != other
