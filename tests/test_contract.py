@@ -402,6 +402,27 @@ def test_a_type_without_end_does_not_make_a_message_without_end(
     assert len(finding.message) < 250
 
 
+def test_a_reference_without_a_column_that_varies_still_has_its_batches_judged(
+    tmp_path: Path,
+) -> None:
+    reference = pa.table({"s": ["a"] * 80, "l": [[1]] * 80})
+    pq.write_table(reference, tmp_path / "reference.parquet")
+    settings = ModelSettings(
+        "churn",
+        reference=str(tmp_path / "reference.parquet"),
+        batches=str(tmp_path),
+        tests=SMALL_TESTS,
+    )
+    context = Context(settings, AlarmSettings(), 7, str(tmp_path / "cache"), "")
+    same = _run(context, tmp_path / "a.parquet", reference.slice(0, 40))
+    assert same.verdict == "insufficient_data"
+    assert same.reasons[0].startswith("no column can be tested: ")
+    assert {skip.reason for skip in same.skipped} >= {"constant", "unsupported_type"}
+    empty = pa.table({"s": pa.nulls(40, pa.string()), "l": [[1]] * 40})
+    gone = _run(context, tmp_path / "b.parquet", empty)
+    assert gone.verdict == "shift"
+
+
 @pytest.mark.slow
 def test_of_ten_thousand_columns_the_bad_ones_are_named_and_the_others_tested(
     tmp_path: Path,
