@@ -103,6 +103,8 @@ def to_column(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
     ------
     DataError
         If a float in a column of whole-number categories has a fraction.
+    pyarrow.ArrowInvalid
+        If a page is damaged so that a value is not in its dictionary.
 
     Examples
     --------
@@ -318,6 +320,11 @@ def _whole(array: pa.ChunkedArray, column: SchemaColumn) -> pa.ChunkedArray:
 
 def _coded(chunk: pa.DictionaryArray, column: SchemaColumn) -> Column:
     indices = chunk.indices.to_numpy(zero_copy_only=False)
+    # A damaged page is not looked at by pyarrow 26: the index stands as it is, and may be anything.
+    if ((indices < 0) | (indices >= len(chunk.dictionary))).any():
+        raise pa.ArrowInvalid(
+            f"column {column.name!r} has values that its dictionary does not hold"
+        )
     if chunk.indices.null_count:  # then they are floats, NaN where null
         indices = np.where(np.isnan(indices), -1, indices)
     codes = indices.astype(np.int64)
