@@ -423,6 +423,23 @@ def test_a_reference_without_a_column_that_varies_still_has_its_batches_judged(
     assert gone.verdict == "shift"
 
 
+def test_columns_without_end_that_nobody_asked_for_do_not_make_a_run_without_end(
+    context: Context, tmp_path: Path
+) -> None:
+    table = _rows(ROWS, seed=1)
+    wide = pa.table(
+        {name: table.column(name) for name in table.column_names}
+        | {f"extra {place}": pa.nulls(ROWS) for place in range(10_000)}
+    )
+    run = _run(context, tmp_path / "batch.parquet", wide)
+    assert run.verdict == "no_shift"
+    extra = [finding for finding in run.findings if finding.code == "extra_column"]
+    assert [finding.column for finding in extra[:2]] == ["extra 0", "extra 1"]
+    assert len(extra) == 101
+    assert extra[-1].message == "9900 more columns are not in the reference"
+    assert {ALWAYS, "n", "s"} <= {result.target for result in run.results}
+
+
 @pytest.mark.slow
 def test_of_ten_thousand_columns_the_bad_ones_are_named_and_the_others_tested(
     tmp_path: Path,

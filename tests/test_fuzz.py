@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 
@@ -13,8 +16,11 @@ from benchmarks import fuzz
 from benchmarks.fuzzing import bombs, mutations, samples, tables
 from benchmarks.fuzzing.judge import LIMITS, Judge, named
 from shiftwatch.errors import WorkerError
+from shiftwatch.settings import ByRows, KsSettings, ModelSettings, TestsSettings, WindowSettings
 from shiftwatch.values import Run
 from tests import sample_runs
+from tests.streams import LONG_AGO
+from tests.streams import judge as judge_folder
 
 SEED = 20261125
 
@@ -44,6 +50,49 @@ def test_damaged_bytes_never_end_in_a_traceback(kind: str, tmp_path: Path) -> No
     assert report["defects"] == []
     assert report["kinds"][kind]["tried"] > 20
     assert len(report["kinds"][kind]["outcomes"]) > 1
+
+
+def _is_sound(uri: str) -> bool:
+    return int(Path(uri).stem) % 3 == 0
+
+
+@pytest.mark.slow
+def test_a_folder_of_damaged_files_is_worked_off_once_and_the_sound_ones_are_judged(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(SEED)
+    reference, batches = samples.table(rows=2000), tmp_path / "batches"
+    batches.mkdir()
+    pq.write_table(reference, tmp_path / "reference.parquet")
+    writers = samples.parquet_files()
+    for place in range(60):
+        path = batches / f"{place:02}.parquet"
+        if place % 3:
+            path.write_bytes(samples.damaged_parquet(writers[place % len(writers)], rng))
+        else:
+            pq.write_table(reference.slice(place * 20, 120), path)
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    (batches / "bomb.parquet").write_bytes(bombs.endless_rows())
+    os.utime(batches / "bomb.parquet", (LONG_AGO, LONG_AGO))
+    model = ModelSettings(
+        "m",
+        reference=str(tmp_path / "reference.parquet"),
+        batches=str(batches),
+        tests=TestsSettings(ks=KsSettings()),
+        window=WindowSettings(by=ByRows(60)),
+    )
+    runs = judge_folder(tmp_path, model)
+    assert Counter(run.verdict for run in runs)["error"] == 0
+    judged = {Path(piece.uri).stem for run in runs for piece in run.batch.pieces}
+    assert judged == {f"{place:02}" for place in range(60)} | {"bomb"}
+    sound = [
+        run
+        for run in runs
+        if not run.batch.fault and all(_is_sound(p.uri) for p in run.batch.pieces)
+    ]
+    # What a readable damaged file adds to the slow layers may raise an alarm beside a sound one.
+    assert {run.verdict for run in sound} <= {"no_shift", "shift"}
+    assert judge_folder(tmp_path, model) == []
 
 
 OUTCOMES = {

@@ -270,6 +270,11 @@ def nested_without_end() -> bytes:
     return nested(200_000)
 
 
+def name_that_is_no_text() -> bytes:
+    """A column whose name is not UTF-8, which pyarrow cannot even list."""
+    return sound().replace(b"\x01x", b"\x01\xff")
+
+
 def footer_longer_than_the_file() -> bytes:
     """The length of the footer is that of gigabytes."""
     return sound()[:-8] + struct.pack("<I", 2**31 - 1) + b"PAR1"
@@ -296,6 +301,7 @@ ALL: Mapping[str, Callable[[], bytes]] = {
         long_text_under_another_case,
         nested_deep,
         nested_without_end,
+        name_that_is_no_text,
         footer_longer_than_the_file,
         list_without_end,
     )

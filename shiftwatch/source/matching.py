@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import unquote
@@ -22,6 +22,9 @@ from shiftwatch.values import Finding, SchemaColumn
 
 TESTED = ("input", "prediction")
 """Roles whose columns are read."""
+
+_MOST_EXTRA = 100
+"""Columns that are not in the reference, each named."""
 
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -129,7 +132,7 @@ def match(types: Mapping[str, pa.DataType | None], schema: Sequence[SchemaColumn
     Match
         Findings ``missing_column``, ``changed_type`` and ``duplicate_column`` (invalid),
         ``renamed_by_case`` and ``extra_column`` (notes; only for names the reference does not have
-        in any role).
+        in any role; of more than a hundred, the others are counted).
     """
     names = find_names(types, [column.name for column in schema])
     usable: list[tuple[SchemaColumn, str]] = []
@@ -140,12 +143,18 @@ def match(types: Mapping[str, pa.DataType | None], schema: Sequence[SchemaColumn
             findings.extend(found)
             if not any(finding.severity == "invalid" for finding in found):
                 usable.append((column, names[column.name]))
-    extra = [name for name in types if name not in names.values()]
-    findings.extend(
-        Finding("extra_column", name, f"column {name!r} is not in the reference", "note")
-        for name in extra
-    )
+    known = frozenset(names.values())
+    findings.extend(_extra([name for name in types if name not in known]))
     return Match(tuple(usable), tuple(findings))
+
+
+def _extra(names: Sequence[str]) -> Iterator[Finding]:
+    """A note for each, up to a number: a file may have any number of columns, a run may not."""
+    for name in names[:_MOST_EXTRA]:
+        yield Finding("extra_column", name, f"column {name!r} is not in the reference", "note")
+    left = len(names) - _MOST_EXTRA
+    if left > 0:
+        yield Finding("extra_column", "", f"{left} more columns are not in the reference", "note")
 
 
 def find_names(present: Collection[str], wanted: Collection[str]) -> dict[str, str]:
