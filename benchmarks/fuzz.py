@@ -30,6 +30,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from benchmarks.fuzzing import bombs, samples, tables
 from benchmarks.fuzzing.judge import Judge, tidy
 from benchmarks.fuzzing.mutations import damaged
+from shiftwatch.requests import Context
 from shiftwatch.settings import ByTime
 
 _AT_ONCE = 40
@@ -81,19 +82,28 @@ class Bounds:
 
 def any_table(judge: Judge, bounds: Bounds, told: Told) -> None:
     """Any Arrow table against any reference, by way of Parquet."""
-    _drawn(judge, bounds, told, {})
+    _drawn(judge, bounds, told, "any", judge.context)
 
 
 def timed_table(judge: Judge, bounds: Bounds, told: Told) -> None:
     """The same with an event time of any type, cut into windows of a day."""
-    _drawn(judge, bounds, told, {"time_column": tables.CLOCK, "by": ByTime("1d")})
+    watched = partial(judge.context, time_column=tables.CLOCK, by=ByTime("1d"))
+    _drawn(judge, bounds, told, "timed", watched)
 
 
-def _drawn(judge: Judge, bounds: Bounds, told: Told, options: Mapping[str, Any]) -> None:
+def fed_table(judge: Judge, bounds: Bounds, told: Told) -> None:
+    """Tables for a model that wants two numbers: they may be of any width, null, infinite, gone."""
+    model = judge.write(samples.onnx_file(), ".onnx")
+    _drawn(judge, bounds, told, "fed", partial(judge.context, model=model))
+
+
+def _drawn(
+    judge: Judge, bounds: Bounds, told: Told, kind: str, watched: Callable[[Path], Context]
+) -> None:
     def one(pair: tuple[bytes, bytes]) -> None:
         if time.monotonic() < bounds.until or not told.outcomes:
             first, second = (judge.write(data) for data in pair)
-            context = judge.context(first, **options)
+            context = watched(first)
             told.note(partial(judge.outcome, context, second), first, second, keep=bounds.keep)
 
     quiet = settings(
@@ -105,7 +115,7 @@ def _drawn(judge: Judge, bounds: Bounds, told: Told, options: Mapping[str, Any])
     )
     for place in bounds.places():
         chance = bounds.seed * 1_000_003 + place
-        seed(chance)(quiet(given(tables.files(clock=bool(options)))(one)))()
+        seed(chance)(quiet(given(tables.files(kind))(one)))()
 
 
 def parquet_bytes(judge: Judge, bounds: Bounds, told: Told) -> None:
@@ -142,6 +152,7 @@ def bomb_files(judge: Judge, bounds: Bounds, told: Told) -> None:
 KINDS: Mapping[str, Kind] = {
     "any table": any_table,
     "timed table": timed_table,
+    "table for a model": fed_table,
     "Parquet bytes": parquet_bytes,
     "ONNX bytes": onnx_bytes,
     "bombs": bomb_files,

@@ -162,25 +162,6 @@ _CLOCKS = (
 
 
 @st.composite
-def timed(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
-    """As :func:`pairs`, with an event time on the reference and mostly on the batch."""
-    reference, batch = draw(pairs())
-    kind = draw(st.sampled_from(_CLOCKS))
-    first = draw(columns(reference.num_rows, kind))
-    second = draw(columns(batch.num_rows, draw(st.sampled_from([kind, kind, None]))))
-    return reference.append_column(CLOCK, first), batch.append_column(CLOCK, second)
-
-
-@st.composite
-def files(draw: st.DrawFn, *, clock: bool = False) -> tuple[bytes, bytes]:
-    """A reference and a batch as Parquet files."""
-    written = [stored(table) for table in draw(timed() if clock else pairs())]
-    assume(None not in written)
-    first, second = written
-    return first or b"", second or b""
-
-
-@st.composite
 def pairs(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
     """A reference and a batch: the same columns with other values, one of them another, or anything."""
     reference = draw(tables(sound=draw(st.integers(0, 9)) > 0))
@@ -195,6 +176,52 @@ def pairs(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
     place = draw(st.integers(0, reference.num_columns - 1))
     name = draw(st.sampled_from([reference.column_names[place], "other"]))
     return reference, batch.set_column(place, name, draw(columns(rows)))
+
+
+@st.composite
+def timed(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
+    """As :func:`pairs`, with an event time on the reference and mostly on the batch."""
+    reference, batch = draw(pairs())
+    kind = draw(st.sampled_from(_CLOCKS))
+    first = draw(columns(reference.num_rows, kind))
+    second = draw(columns(batch.num_rows, draw(st.sampled_from([kind, kind, None]))))
+    return reference.append_column(CLOCK, first), batch.append_column(CLOCK, second)
+
+
+@st.composite
+def fed(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
+    """A reference with numbers a model may want, and a batch with those, or others, or none."""
+    numbers = st.sampled_from([type_ for type_ in SCALARS if _is_number(type_)])
+    types = [draw(numbers), draw(numbers), draw(TYPES)]
+    rows = draw(ROWS)
+    reference = pa.table(
+        {name: draw(columns(40, type_)) for name, type_ in zip("xis", types, strict=True)}
+    )
+    kept = [draw(st.sampled_from([type_, type_, type_, None])) for type_ in types]
+    batch = pa.table(
+        {name: draw(columns(rows, type_)) for name, type_ in zip("xis", kept, strict=True)}
+    )
+    return reference, batch.drop_columns(draw(st.sampled_from([[], [], [], ["x"], ["i", "s"]])))
+
+
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
+
+
+KINDS: dict[str, Callable[[], st.SearchStrategy[tuple[pa.Table, pa.Table]]]] = {
+    "any": pairs,
+    "timed": timed,
+    "fed": fed,
+}
+
+
+@st.composite
+def files(draw: st.DrawFn, kind: str = "any") -> tuple[bytes, bytes]:
+    """A reference and a batch as Parquet files."""
+    written = [stored(table) for table in draw(KINDS[kind]())]
+    assume(None not in written)
+    first, second = written
+    return first or b"", second or b""
 
 
 def _value(type_: pa.DataType, rng: np.random.Generator, form: str) -> Any:
