@@ -147,6 +147,9 @@ def bomb_files(judge: Judge, bounds: Bounds, told: Told) -> None:
     for made in bombs.ALL.values():
         path = judge.write(made())
         told.note(partial(judge.outcome, context, path), path, keep=bounds.keep)
+    path = judge.write(bombs.long_text_in_every_list())
+    context = judge.context(judge.write(bombs.nested_reference()))
+    told.note(partial(judge.outcome, context, path), path, keep=bounds.keep)
 
 
 KINDS: Mapping[str, Kind] = {

@@ -122,6 +122,21 @@ def test_bombs_of_a_few_bytes_are_judged_or_refused_by_name_within_the_limit(
         judge.close()
 
 
+def test_a_long_text_repeated_in_columns_that_are_only_counted_hides_no_other(
+    tmp_path: Path,
+) -> None:
+    judge = Judge(tmp_path)
+    try:
+        context = judge.context(judge.write(bombs.nested_reference()))
+        run = judge.run(context, judge.write(bombs.long_text_in_every_list()))
+    finally:
+        judge.close()
+    assert run.verdict == "shift"
+    assert "x" in {result.target for result in run.results}
+    assert {s.target for s in run.skipped if s.reason == "unsupported_type"} == {"l", "g", "m"}
+    assert run.cost.peak_memory_bytes < 1_000_000 * LIMITS.memory_mb
+
+
 def test_a_page_that_does_not_fit_is_named_with_its_size(tmp_path: Path) -> None:
     judge = Judge(tmp_path)
     try:

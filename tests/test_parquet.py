@@ -28,7 +28,7 @@ from benchmarks.fuzzing import bombs
 from shiftwatch.errors import DataError
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts as file_facts
-from shiftwatch.source import parquet
+from shiftwatch.source import keeping, parquet
 from shiftwatch.values import FileFacts, Finding, Listed, Piece, Role, SchemaColumn
 
 Schema = tuple[SchemaColumn, ...]
@@ -532,6 +532,13 @@ def test_two_columns_of_one_name_are_left_out_and_the_others_read(tmp_path: Path
         assert codes(reading) == [("duplicate_column", "x", "invalid")]
         assert reading.sample.names() == ("y", "z")
         assert rows_of(reading.sample) == [(2.0, "b")]
+
+
+def test_rows_with_two_columns_of_one_name_are_not_accepted_as_a_reference(tmp_path: Path) -> None:
+    double = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
+    path = put(tmp_path / "a.parquet", double)
+    with pytest.raises(DataError, match="more than one column is named 'x'"):
+        keeping._own_types(str(path), str(tmp_path))
 
 
 def test_an_event_time_that_is_there_twice_is_a_fault(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ Thrift's compact protocol, as far as a footer and a page header need it; field n
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 _FLOAT, _BYTE_ARRAY = 4, 6
 _PLAIN, _RLE, _RLE_DICTIONARY = 0, 3, 8
@@ -40,6 +42,17 @@ def reference(rows: int = 200) -> pa.Table:
             "s": rng.choice(["a", "b"], rows),
         }
     )
+
+
+def nested_reference(rows: int = 200) -> pa.Table:
+    """The same with a list, a group and a map of texts."""
+    nested = {
+        "l": pa.array([["a"]] * rows),
+        "g": pa.array([{"f": "a"}] * rows),
+        "m": pa.array([[("k", "a")]] * rows, pa.map_(pa.string(), pa.string())),
+    }
+    plain = reference(rows)
+    return pa.table({name: plain.column(name) for name in plain.column_names} | nested)
 
 
 # --- Thrift ------------------------------------------------------------------------------------
@@ -251,6 +264,27 @@ def long_text_in_every_row(name: str = "s") -> bytes:
 def long_text_under_another_case() -> bytes:
     """The same, in a column whose name is found without regard to case."""
     return long_text_in_every_row("S")
+
+
+def long_text_in_every_list() -> bytes:
+    """A text of 2 MB that 50 000 lists, groups and maps hold each: as pyarrow writes it."""
+    rows = 50_000
+    texts = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(rows, dtype=np.int32)), pa.array(["a" * 2_000_000])
+    )
+    starts = pa.array(np.arange(rows + 1), pa.int32())
+    columns = {
+        "x": pa.array(np.zeros(rows), pa.float32()),
+        "s": pa.array(["a"] * rows),
+        "l": pa.ListArray.from_arrays(starts, texts),
+        "g": pa.StructArray.from_arrays([texts], names=["f"]),
+        "m": pa.MapArray.from_arrays(starts, pa.array(["k"] * rows), texts),
+    }
+    sink = io.BytesIO()
+    pq.write_table(
+        pa.table(columns), sink, compression="zstd", store_schema=False, write_statistics=False
+    )
+    return sink.getvalue()
 
 
 def nested(depth: int) -> bytes:

@@ -41,6 +41,8 @@ NO_FOOTER = "no readable footer"
 MOST_ROWS = 2**40
 """Rows a file may say it has: a hundred times what the largest files hold."""
 
+_TEXTS, _BYTES = ("string", "large_string"), ("binary", "large_binary")
+
 _NO_BOMB, _MOST_PACKED = 64_000_000, 20
 """A piece of memory is a bomb's if it is larger than any slice of ours, and 20 times the file."""
 
@@ -212,17 +214,21 @@ def _hint(damage: BaseException) -> str:
     return "write it again, under another name first, and rename it when it is whole"
 
 
-def _as_dictionaries(schema: pa.Schema, categories: Collection[str]) -> list[str]:
-    """Texts that are read as categories, under whatever case; and bytes, which are only counted.
+def _as_dictionaries(file: pq.ParquetFile, categories: Collection[str]) -> list[str]:
+    """Texts that are read as categories, under whatever case; and what is only counted.
 
-    A dictionary page of a few kB may hold a text of many MB that every row repeats.
+    Of bytes and nested columns no value is looked at, but a dictionary page of a few kB may hold a
+    text of many MB that every row repeats.
     """
+    schema = file.schema_arrow
     read = set(matching.find_names(schema.names, categories).values())
-    return [
-        f.name
-        for f in schema
-        if (f.name in read and str(f.type) in ("string", "large_string"))
-        or str(f.type) in ("binary", "large_binary")
+    texts = [f.name for f in schema if f.name in read and str(f.type) in _TEXTS]
+    counted = {f.name for f in schema if pa.types.is_nested(f.type) or str(f.type) in _BYTES}
+    leaves = (file.metadata.schema.column(place) for place in range(len(file.metadata.schema)))
+    return texts + [
+        leaf.path
+        for leaf in leaves
+        if leaf.physical_type == "BYTE_ARRAY" and leaf.path.partition(".")[0] in counted
     ]
 
 
@@ -239,14 +245,17 @@ def _asked_at_once(shortage: MemoryError) -> int:
 
 
 @contextmanager
-def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFile]:
-    """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries."""
+def opened(uri: str, categories: Collection[str] | None = None) -> Iterator[pq.ParquetFile]:
+    """An open file whose every damage is a DataError.
+
+    Unless ``categories`` is None its texts stay dictionaries, and so do bytes and what is nested.
+    """
     try:
         Path(uri).stat()  # says "no such file" in fewer words than Arrow
         with pa.OSFile(uri, "rb") as handle:
             first = _open(handle)
             count_rows(first)
-            texts = _as_dictionaries(first.schema_arrow, categories)
+            texts = [] if categories is None else _as_dictionaries(first, categories)
             yield _open(handle, texts, first.metadata) if texts else first
     except MemoryError as shortage:  # also Arrow's: the worker's limit, mostly not the file's fault
         asked = _asked_at_once(shortage)
