@@ -366,6 +366,22 @@ def test_nan_and_null_are_counted_as_the_same_absence(context: Context, tmp_path
     assert profile.nulls_current == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "type_", "bits"),
+    [("n", pa.float64(), 0x7FF0000000000001), ("f", pa.float32(), 0x7F800001)],
+)
+def test_a_nan_that_signals_is_null_and_warns_nobody(
+    name: str, type_: pa.DataType, bits: int, context: Context, tmp_path: Path
+) -> None:
+    table = _rows(ROWS, seed=1)
+    numbers = table.column(name).to_numpy().copy()
+    numbers.view(f"u{numbers.itemsize}")[:3] = bits
+    run = _run(context, tmp_path / "batch.parquet", _put(name, pa.array(numbers, type_))(table))
+    assert run.verdict == "no_shift"
+    (profile,) = [column for column in run.columns if column.name == name]
+    assert profile.nulls_current == 3
+
+
 def test_partition_folders_are_columns_with_findings_of_their_own(tmp_path: Path) -> None:
     reference = tmp_path / "reference"
     for day in ("mon", "tue"):

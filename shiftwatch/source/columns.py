@@ -295,7 +295,8 @@ def _floats(array: pa.ChunkedArray) -> Floats:
     """Float64 with NaN for null; whole numbers beyond 2**53 are rounded."""
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         array = array.cast(pa.float64(), safe=False)
-    return np.asarray(array.to_numpy(), dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN that signals is one like any other
+        return np.asarray(array.to_numpy(), dtype=np.float64)
 
 
 def _categories(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
