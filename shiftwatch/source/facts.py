@@ -225,7 +225,8 @@ def _as_dictionaries(file: pq.ParquetFile, categories: Collection[str]) -> list[
     read = set(matching.find_names(schema.names, categories).values())
     texts = [f.name for f in schema if f.name in read and str(f.type) in _TEXTS]
     counted = {f.name for f in schema if pa.types.is_nested(f.type) or str(f.type) in _BYTES}
-    leaves = (file.metadata.schema.column(place) for place in range(len(file.metadata.schema)))
+    places = range(len(file.metadata.schema)) if counted else ()
+    leaves = (file.metadata.schema.column(place) for place in places)
     return texts + [
         leaf.path
         for leaf in leaves
