@@ -1,7 +1,8 @@
 """A verdict within `limits.seconds`: ask the worker, and step down where time runs out.
 
-In:    a way to ask the worker; the check; what past checks of the model took.
-Out:   the judged batch, with what was given up on the way in its cost; or the run of a failure.
+In:    a way to ask the worker; the check; what past checks of the model took; files to look at.
+Out:   the judged batch, with what was given up on the way in its cost; or the run of a failure;
+       facts of every file, also of one that no worker survives.
 Never: decides what a step leaves out (`budget` does); hides an attempt.
 """
 
@@ -15,8 +16,8 @@ from shiftwatch import budget, decide, energy
 from shiftwatch.budget import Spent
 from shiftwatch.errors import TimeLimitError, WorkerError
 from shiftwatch.provenance import provenance
-from shiftwatch.requests import Check, Checked, Request
-from shiftwatch.values import Cost, Run
+from shiftwatch.requests import Check, Checked, Inspect, Request
+from shiftwatch.values import Cost, FileFacts, Listed, Run
 
 Call = Callable[[Request], Any]
 """How the worker is asked."""
@@ -82,6 +83,53 @@ def attempt(
             if below is None:
                 raise GivenUpError.after(fault, asked, given_up) from fault
             effort = below
+
+
+def inspected(
+    call: Call, files: Sequence[Listed], time_column: str | None
+) -> tuple[FileFacts, ...]:
+    """Facts of files, in their order; one that kills the worker is a fault and hides no other.
+
+    Where the worker dies, or is late, over several files, each half is asked for by itself, and so
+    on until it is known which one it was: about 2 log2(n) workers for one such file among n.
+
+    Parameters
+    ----------
+    call
+        How the worker is asked.
+    files
+        As they were listed.
+    time_column
+        Event time.
+
+    Returns
+    -------
+    tuple[FileFacts, ...]
+        A file that no worker survives has a ``fault`` that says how it ended, and is
+        ``incomplete``: it is looked at again until its grace period ends.
+
+    Raises
+    ------
+    WorkerError
+        If the worker fails without a file as well, which is no file's fault.
+    """
+    if not files:
+        return ()
+    try:
+        found: tuple[FileFacts, ...] = call(Inspect(tuple(files), time_column))
+    except WorkerError as fault:
+        call(Inspect((), time_column))
+        if len(files) == 1:
+            return (_deadly(files[0], fault),)
+        half = len(files) // 2
+        before = inspected(call, files[:half], time_column)
+        return (*before, *inspected(call, files[half:], time_column))
+    return found
+
+
+def _deadly(file: Listed, fault: WorkerError) -> FileFacts:
+    text = f"cannot be looked at: {fault.what}"
+    return FileFacts(file.uri, file.size, file.modified_ns, "", 0, fault=text, incomplete=True)
 
 
 def failed(request: Check, fault: WorkerError, cost: Cost | None = None) -> Checked:

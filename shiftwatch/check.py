@@ -7,7 +7,7 @@ Never: writes to the store; reads a clock other than for its own cost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -213,7 +213,7 @@ def _predicted(
 
 def _absent(reference: Reference, gathered: _Gathered) -> Mapping[str, str]:
     """Why a column of the reference is not in the batch, by name."""
-    told = ("missing_column", "changed_type")
+    told = ("missing_column", "changed_type", "duplicate_column")
     reasons = {f.column: f.code for f in gathered.findings if f.code in told}
     absent: dict[str, str] = {}
     for column in reference.schema:
@@ -342,13 +342,20 @@ def _moment(watched: Watch, request: Check, stratum: str) -> Moment:
 def _reasons(verdict: Verdict, judgement: _Judgement) -> tuple[str, ...]:
     """Why the verdict is not a plain answer."""
     if verdict == "insufficient_data":
-        late = any(skip.reason == "time_limit" for skip in judgement.skipped)
-        why = "limits.seconds left no time for a test" if late else "no test had enough rows"
-        return (judgement.too_few or why,)
+        return (judgement.too_few or _why_untested({skip.reason for skip in judgement.skipped}),)
     if verdict == "error":
         failed = [skip for skip in judgement.skipped if skip.reason == "test_failed"]
         return tuple(f"{skip.test} on {skip.target}: {skip.detail}" for skip in failed)
     return tuple(f.message for f in judgement.findings if f.severity == "invalid")
+
+
+def _why_untested(skipped: Collection[str]) -> str:
+    """Why no test ran, by the reasons of all."""
+    if "time_limit" in skipped:
+        return "limits.seconds left no time for a test"
+    if "too_few_rows" in skipped or not skipped:
+        return "no test had enough rows"
+    return f"no column can be tested: {', '.join(sorted(skipped))}"
 
 
 def _explanation(judgement: _Judgement) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from shiftwatch.attempt import attempt
+from shiftwatch.attempt import attempt, inspected
 from shiftwatch.errors import DataError
 from shiftwatch.progress import Listener
-from shiftwatch.requests import Check, Context, Inspect, Prepare, PreparedInfo
+from shiftwatch.requests import Check, Context, Prepare, PreparedInfo
 from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
 from shiftwatch.source.listing import list_folder
 from shiftwatch.source.plan import batch_id
@@ -42,7 +42,7 @@ def compare_files(
         listed = list_folder(settings.batches)
         if not listed:
             raise DataError("no Parquet file found", where=settings.batches)
-        facts: Sequence[FileFacts] = worker.call(Inspect(listed, settings.columns.time))
+        facts = inspected(worker.call, listed, settings.columns.time)
         info: PreparedInfo = worker.call(Prepare(context))
         request = Check(context, _batch(facts), None, time.time(), alone=True)
         return attempt(worker.call, request, reference_rows=info.reference.rows).run

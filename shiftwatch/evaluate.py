@@ -7,6 +7,7 @@ Never: compares with a level; remembers anything.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,6 +47,9 @@ from shiftwatch.values import (
     TwoSampleResult,
 )
 
+_LONGEST_TEXT, _KEPT = 256, 200
+"""Characters of a category that a run may show, and that it shows of a longer one."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Current:
@@ -53,7 +57,7 @@ class Current:
 
     sample: Sample
     absent: Mapping[str, str]
-    """Column name to skip reason: missing_column, changed_type or no_predictions."""
+    """Column name to skip reason: missing_column, changed_type, duplicate_column, no_predictions."""
     batch_id: str
 
 
@@ -89,7 +93,9 @@ def evaluate(
     entries = [_told(_widened(reference, entry)) for entry in raw]
     with meter.stage("profile"):
         profiles = [
-            profile(column, reference.profile(column), _present(current, column.name))
+            _brief_profile(
+                profile(column, reference.profile(column), _present(current, column.name))
+            )
             for column in reference.schema
             if column.role in ("input", "prediction")
         ]
@@ -243,6 +249,36 @@ def _told(entry: TwoSampleResult | Skipped) -> TwoSampleResult | Skipped:
         p_value=settled(entry.p_value),
         effect_low=None if low is None else min(settled(low), max(low, entry.effect)),
         effect_high=None if high is None else max(settled(high), min(high, entry.effect)),
+        explanation=brief(entry.explanation),
+    )
+
+
+def brief(value: Any) -> Any:
+    """JSON whose texts have an end: of a longer one the beginning, and a hash to tell it apart.
+
+    A text of many MB takes a few hundred bytes of a file, and every run would carry it ten times
+    over: to the daemon, into the history and the report.
+
+    Examples
+    --------
+    >>> brief({"category": "a" * 500})["category"][-20:]
+    'aaaaaa~69206a472a1f3'
+    """
+    if isinstance(value, str):
+        if len(value) <= _LONGEST_TEXT:
+            return value
+        digest = hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()
+        return f"{value[:_KEPT]}~{digest[:13]}"
+    if isinstance(value, Mapping):
+        return {key: brief(each) for key, each in value.items()}
+    return [brief(each) for each in value] if isinstance(value, list) else value
+
+
+def _brief_profile(told: ColumnProfile) -> ColumnProfile:
+    return replace(
+        told,
+        categories=tuple(brief(list(told.categories))),
+        new_categories=tuple(brief(list(told.new_categories))),
     )
 
 

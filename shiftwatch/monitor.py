@@ -17,14 +17,14 @@ from pathlib import Path
 
 from shiftwatch import __version__, acceptance
 from shiftwatch.acceptance import Span
-from shiftwatch.attempt import GivenUpError, attempt, failed
+from shiftwatch.attempt import GivenUpError, attempt, failed, inspected
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
 from shiftwatch.progress import Listener
-from shiftwatch.requests import Check, Context, Inspect, Prepare, PreparedInfo
+from shiftwatch.requests import Check, Context, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
 from shiftwatch.source.listing import GONE, list_folder, new_files
-from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, plan
+from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows, order, plan
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
 from shiftwatch.tally import Tally
@@ -150,7 +150,7 @@ class Monitor:
         watched = self._watched[model]
         listed = confined(watched.settings.batches, path)
         with self._hired() as worker:
-            (facts,) = worker.call(Inspect((listed,), watched.settings.columns.time))
+            (facts,) = inspected(worker.call, (listed,), watched.settings.columns.time)
             piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
             batch = Batch(
                 batch_id((piece,)),
@@ -276,7 +276,8 @@ class Monitor:
         facts: list[FileFacts] = []
         for start in range(0, len(new), _FILES_PER_CALL):
             part = new[start : start + _FILES_PER_CALL]
-            facts += worker.call(Inspect(part, settings.columns.time))
+            found = inspected(worker.call, part, settings.columns.time)
+            facts += [acceptable(file, settings.window) for file in found]
         accepted = self._store.accept_files(name, order(self._complete(watched, facts)))
         time_done = self._cursor(name).time_done if accepted else None
         for file in accepted:

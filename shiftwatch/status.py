@@ -69,6 +69,10 @@ class Counts:
     """By source."""
     degraded: Mapping[str, int] = field(default_factory=dict)
     """Checks that were made smaller to end within the limit, by step."""
+    findings: Mapping[str, int] = field(default_factory=dict)
+    """Facts about the data, by code of ``values.FINDING_CODES``."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Tests that did not run on a target, by reason of ``values.SKIP_REASONS``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class Tally:
         self._test_seconds: dict[str, Histogram] = {}
         self._energy: Counter[str] = Counter()
         self._degraded: Counter[str] = Counter()
+        self._findings: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
 
     def add_file(self, outcome: str) -> None:
         """A file that made no batch: duplicate or late."""
@@ -47,6 +49,8 @@ class Tally:
             (skip.test, "failed" if skip.reason == "test_failed" else "skipped")
             for skip in run.skipped
         )
+        self._findings.update(finding.code for finding in run.findings)
+        self._skipped.update(skip.reason for skip in run.skipped)
         self._alarms.update(decision.scope for decision in run.decisions if decision.raised)
         if run.results:
             self._rows["current"] += max(result.rows_current for result in run.results)
@@ -77,6 +81,8 @@ class Tally:
             test_seconds=dict(self._test_seconds),
             energy_joules=dict(self._energy),
             degraded=dict(self._degraded),
+            findings=dict(self._findings),
+            skipped=dict(self._skipped),
         )
 
 

@@ -157,6 +157,7 @@ SKIP_REASONS: Mapping[str, str] = {
     "constant": "both sides hold one and the same value, so nothing can differ",
     "no_nulls": "neither side has a null, so the rate cannot differ",
     "missing_column": "the batch lacks the column; see the schema finding",
+    "duplicate_column": "the batch has more than one column of the name; see the schema finding",
     "changed_type": "the column's type cannot be compared with the reference's; see the finding",
     "all_null": "every value is null on one side; the null rate is tested instead",
     "timestamp": "raw timestamps always move on; hour and weekday are tested where the data span enough",
@@ -189,6 +190,8 @@ class Finding:
 FINDING_CODES: Mapping[str, str] = {
     "missing_column": "a column of the reference is not in the batch",
     "extra_column": "a column of the batch is not in the reference; it is not tested",
+    "duplicate_column": "more than one column of the batch has the name of one of the reference, so "
+    "no one can tell which is meant; it is not tested",
     "changed_type": "a column changed its type in a way that cannot be compared",
     "renamed_by_case": "a column's name differs from the reference's only by case; it is used",
     "unreadable": "the file cannot be read",

@@ -288,3 +288,15 @@ def test_which_types_can_be_compared(
     assert comparable(batch, column) is answer
     if answer:
         assert to_column(pa.chunked_array([pa.nulls(2, batch)]), column).nulls == 2
+
+
+@pytest.mark.parametrize("indices", [[0, 3], [0, -1], [-7, None], [2**31 - 1, None, 1]])
+def test_a_value_that_its_dictionary_does_not_hold_is_damage_and_no_null_nor_category(
+    indices: list[int | None],
+) -> None:
+    # As a page with a flipped bit is read; pyarrow lets it pass where a dictionary is asked for.
+    unchecked = pa.DictionaryArray.from_arrays(
+        pa.array(indices, pa.int32()), pa.array(["a", "b", "c"]), safe=False
+    )
+    with pytest.raises(pa.ArrowInvalid, match="its dictionary does not hold"):
+        to_column(pa.chunked_array([unchecked]), schema(TEXT_DICTIONARY))

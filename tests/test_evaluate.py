@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from shiftwatch.evaluate import Current, Evaluation, evaluate
+from shiftwatch.evaluate import Current, Evaluation, brief, evaluate
 from shiftwatch.reference import Reference, prepare
 from shiftwatch.sample import Column, Sample, categorical, numeric
 from shiftwatch.settings import ChiSquareSettings, ClassifierSettings, MmdSettings, TestsSettings
@@ -250,3 +250,20 @@ def test_rows_in_another_order_give_the_same_evidence_by_column() -> None:
     )
     assert straight.results == reverse.results
     assert straight.columns == reverse.columns
+
+
+def test_texts_without_end_do_not_go_into_a_run_and_stay_apart() -> None:
+    long = ["a" * 5_000_000 + end for end in "xy"]
+    texts = [long[0], "b"] * 60
+    schema = [SchemaColumn("s", "categorical", "input", "string")]
+    plan = build(TestsSettings(chi2=ChiSquareSettings()))
+    reference = prepare(Sample(120, (categorical("s", texts),)), schema, plan, SEED)
+    now = categorical("s", [long[1], "b", "b"] * 20)
+    evaluation = evaluate(reference, Current(Sample(60, (now,)), {}, "b1"), plan, SEED)
+    assert len(repr(evaluation)) < 20_000
+    (profile,) = evaluation.columns
+    assert profile.new_categories == (brief(long[1]),)
+    assert brief(long[0]) in profile.categories
+    assert brief(long[0]) != brief(long[1])
+    assert brief(long[0]).startswith("a" * 200 + "~")
+    assert brief({"a": ["b", 1, None]}) == {"a": ["b", 1, None]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import logging
 import random
 from pathlib import Path
@@ -18,12 +19,14 @@ from shiftwatch.web.app import ROUTER
 from shiftwatch.web.buckets import Buckets
 from shiftwatch.web.gate import Access, Gate
 from shiftwatch.web.probes import PROBES
-from shiftwatch.web.tokens import TokenFile, made
+from shiftwatch.web.tokens import TokenFile
 from tests.test_tokens import Clock
 from tests.test_web import board_of, problem
 
-READER, READING = made("prometheus", "read-only")
-OPERATOR, OPERATING = made("alice", "operator")
+# Not drawn anew: the names of the cases below hold them, and every process must find the same.
+READER, OPERATOR = "sw_" + "r" * 43, "sw_" + "o" * 43
+READING = f"prometheus read-only sha256:{hashlib.sha256(READER.encode()).hexdigest()}"
+OPERATING = f"alice operator sha256:{hashlib.sha256(OPERATOR.encode()).hexdigest()}"
 PUBLIC = frozenset(("/metrics", "/healthz", "/readyz"))
 
 

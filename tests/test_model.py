@@ -730,3 +730,19 @@ def test_onnxruntime_is_not_imported_while_its_telemetry_is_on() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "ORT_DISABLE_TELEMETRY must be set before onnxruntime" in done.stderr
+
+
+@pytest.mark.parametrize("name", [b"dim_", b"age_out"])
+def test_a_name_that_is_not_utf8_is_a_fault_of_the_model_and_nothing_is_printed(
+    name: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.onnx"
+    echo(path, age=("float", ["dim_", 1]))
+    data = path.read_bytes()
+    assert name in data
+    path.write_bytes(data.replace(name, name[:-1] + b"\xff"))
+    with pytest.raises(ModelError) as caught:
+        OnnxModel.load(str(path))
+    assert str(path) in str(caught.value)
+    assert "utf-8" in str(caught.value).lower()
+    assert capfd.readouterr() == ("", "")

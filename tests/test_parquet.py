@@ -24,10 +24,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.fuzzing import bombs
 from shiftwatch.errors import DataError
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts as file_facts
-from shiftwatch.source import parquet
+from shiftwatch.source import keeping, parquet
 from shiftwatch.values import FileFacts, Finding, Listed, Piece, Role, SchemaColumn
 
 Schema = tuple[SchemaColumn, ...]
@@ -510,16 +511,49 @@ def test_a_file_rewritten_before_it_is_read_is_refused(tmp_path: Path) -> None:
         read([piece], schema)
 
 
-def test_two_columns_of_one_name_are_refused_by_name(tmp_path: Path) -> None:
-    good = put(tmp_path / "good.parquet", {"x": [1], "y": [1]})
+def test_two_columns_of_one_name_make_no_reference(tmp_path: Path) -> None:
     double = pa.Table.from_arrays([pa.array([1])] * 4, names=["x", "y", "x", "y"])
     path = put(tmp_path / "double.parquet", double)
-    for read_it in (lambda: schema_of(path), lambda: read(path, schema_of(good))):
-        with pytest.raises(DataError) as caught:
-            read_it()
-        assert str(caught.value) == (
-            f"{path}: more than one column is named 'x', 'y' (give every column a name of its own)"
-        )
+    with pytest.raises(DataError) as caught:
+        schema_of(path)
+    assert str(caught.value) == (
+        f"{path}: more than one column is named 'x', 'y' (give every column a name of its own)"
+    )
+
+
+def test_two_columns_of_one_name_are_left_out_and_the_others_read(tmp_path: Path) -> None:
+    good = put(tmp_path / "good.parquet", {"x": [1], "y": [1], "z": ["a"]})
+    double = pa.Table.from_arrays(
+        [pa.array([1]), pa.array([2]), pa.array([3]), pa.array(["b"])], names=["x", "y", "x", "z"]
+    )
+    path = put(tmp_path / "double.parquet", double)
+    in_memory = parquet.table_sample(double, schema_of(good))
+    for reading in (read(path, schema_of(good)), in_memory):
+        assert codes(reading) == [("duplicate_column", "x", "invalid")]
+        assert reading.sample.names() == ("y", "z")
+        assert rows_of(reading.sample) == [(2.0, "b")]
+
+
+def test_rows_with_two_columns_of_one_name_are_not_accepted_as_a_reference(tmp_path: Path) -> None:
+    double = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
+    path = put(tmp_path / "a.parquet", double)
+    with pytest.raises(DataError, match="more than one column is named 'x'"):
+        keeping._own_types(str(path), str(tmp_path))
+
+
+def test_an_event_time_that_is_there_twice_is_a_fault(tmp_path: Path) -> None:
+    times = pa.array([0], pa.timestamp("us"))
+    path = put(tmp_path / "a.parquet", pa.Table.from_arrays([times, times], names=["t", "t"]))
+    assert inspected(path, "t").fault == "more than one column is named 't', the event time"
+
+
+def test_rows_beyond_any_file_are_a_lie_of_the_footer(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(bombs.endless_rows())
+    facts = inspected(path)
+    assert facts.fault is not None
+    assert facts.fault.startswith("the footer says 4611686018427387904 rows, more than")
+    assert facts.rows == 0
 
 
 # Rows -------------------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from shiftwatch.settings import ByRows, ByTime, WindowSettings
 from shiftwatch.source.plan import (
+    MAX_BATCHES_PER_FILE,
     MAX_WINDOWS_PER_FILE,
     Cursor,
+    acceptable,
     advance,
     batch_id,
     late_rows,
@@ -272,6 +274,22 @@ def test_by_time_a_wrong_event_time_far_away_cannot_make_millions_of_windows() -
     faulty, good = plan([wrong, right], BY_HOUR, Cursor())
     assert faulty.fault == "event times span 417 days, more than 10000 time windows"
     assert (faulty.rows, good.uri, good.fault) == (0, "right", None)
+
+
+def test_by_rows_a_footer_that_lies_cannot_fill_the_memory_with_batches() -> None:
+    most = MAX_BATCHES_PER_FILE * 30
+    window = by_rows(30)
+    lie, right = facts("lie", 2**40), facts("right", 60)
+    faulty, first, second = plan([lie, right], window, Cursor())
+    assert faulty.fault == "1099511627776 rows are more than 100000 batches of 30"
+    assert (faulty.rows, first.uri, second.uri) == (0, "right", "right")
+    refused = acceptable(lie, window)
+    assert (refused.rows, refused.fault) == (0, faulty.fault)  # so the store does not count them
+    assert acceptable(facts("right", most), window).fault is None
+    for any_other in (BY_FILE, BY_HOUR):
+        assert acceptable(lie, any_other) == lie
+    broken = facts("broken", 0, fault="no readable footer")
+    assert acceptable(broken, window) == broken
 
 
 # Faults -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +30,7 @@ from shiftwatch.settings import ByRows, WindowSettings
 from shiftwatch.source.plan import Cursor, advance, batch_id, plan
 from shiftwatch.store import AcceptedFile, Flip, Store, migrations
 from shiftwatch.values import (
+    Acceptance,
     Batch,
     Decision,
     Evidence,
@@ -946,6 +947,8 @@ class StoreModel(RuleBasedStateMachine):
         self.flips: list[Flip] = []
         self.flipped: set[str] = set()
         self.newest: dict[str, FileFacts] = {}
+        self.files: list[tuple[FileFacts, str | None]] = []
+        self.words: list[Acceptance] = []
         self.store = self._open()
 
     def _open(self) -> Store:
@@ -974,12 +977,37 @@ class StoreModel(RuleBasedStateMachine):
                 self.flipped.add(batch)
                 self.alarms[scope] = alarm
 
-    @rule(uri=st.sampled_from("xyz"), content=st.sampled_from("123"), stamp=st.integers(0, 5))
-    def accept(self, uri: str, content: str, stamp: int) -> None:
-        facts = a_file(uri, content, modified_ns=stamp)
+    @rule(
+        uri=st.sampled_from("xyz"),
+        content=st.sampled_from("123"),
+        stamp=st.integers(0, 5),
+        fault=st.sampled_from([None, None, "broken", "\ud800"]),
+    )
+    def accept(self, uri: str, content: str, stamp: int, fault: str | None) -> None:
+        facts = a_file(uri, content, modified_ns=stamp, fault=fault)
         (answer,) = self.store.accept_files("churn", [facts])
         assert answer.facts == facts
+        own = [place for place, (other, _) in enumerate(self.files) if other.uri == uri]
+        if own and replace(self.files[own[-1]][0], modified_ns=stamp) == facts:
+            self.files[own[-1]] = (facts, self.files[own[-1]][1])
+        else:
+            self.files.append((facts, self._first_of(facts)))
         self.newest[uri] = facts
+
+    def _first_of(self, facts: FileFacts) -> str | None:
+        """The other file that had the same sound bytes first."""
+        same = [
+            other.uri
+            for other, _ in self.files
+            if other.sha256 == facts.sha256 and other.uri != facts.uri and other.fault is None
+        ]
+        return same[0] if same and facts.fault is None else None
+
+    @rule(rows=st.integers(1, 9), kind=st.sampled_from(["accepted", "undone", "ended"]))
+    def say(self, rows: int, kind: Literal["accepted", "undone", "ended"]) -> None:
+        word = Acceptance("churn", kind, "b0", "b1", rows, "r.parquet", "a", "c", "", self.now)
+        self.store.note_acceptance(word)
+        self.words.insert(0, word)
 
     @rule()
     def forget_with_every_file_present(self) -> None:
@@ -1002,6 +1030,13 @@ class StoreModel(RuleBasedStateMachine):
         assert store.judged_ids("churn") == self.judged
         assert store.state("churn") == self.held
         assert store.flips("churn") == tuple(reversed(self.flips))
+        files = store.accepted_files("churn")
+        assert [(file.facts, file.duplicate_of) for file in files] == self.files
+        assert store.accepted_files("churn", limit=2) == files[:2]
+        assert [file.seq for file in files] == sorted({file.seq for file in files})
+        assert store.acceptances("churn") == tuple(self.words)
+        in_force = self.words[0] if self.words and self.words[0].kind == "accepted" else None
+        assert store.acceptance("churn") == in_force
         assert store.known_files("churn") == {
             uri: Listed(uri, facts.size, facts.modified_ns) for uri, facts in self.newest.items()
         }
@@ -1011,5 +1046,5 @@ class StoreModel(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-StoreModel.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+StoreModel.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 test_the_store_tells_what_a_plain_list_tells = StoreModel.TestCase

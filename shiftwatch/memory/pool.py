@@ -133,6 +133,8 @@ def _without(charts: Sums | Evidences, gone: NDArray[np.bool_]) -> Sums | Eviden
 
 def _strongest(basis: Basis, memory: Memory, ratios: Floats) -> dict[Scope, SlowEvidence]:
     found: dict[Scope, SlowEvidence] = {}
+    if not basis.plan.charts:  # every column is constant, or none can be tested
+        return found
     tops = ratios.max(axis=1, initial=0.0)
     starts = memory.charts.starts.reshape(ratios.shape[0], -1)
     for scope in TESTED_SCOPES:
@@ -188,6 +190,8 @@ def without_change(basis: Basis, observed: Observed) -> Summary:
 
 def begun_anew(basis: Basis, memory: Memory, cleared: Sequence[Scope]) -> Memory:
     """The memory with the charts of these scopes at 0."""
+    if not basis.plan.charts:
+        return memory
     own = np.array([basis.scopes[column] in cleared for column in basis.plan.columns], dtype=bool)
     charts = _without(memory.charts, own[:, None])
     running = (charts.starts >= 0).reshape(own.size, -1)

@@ -29,7 +29,7 @@ from shiftwatch.metrics import costs
 from shiftwatch.metrics.families import FAMILIES, Family
 from shiftwatch.metrics.view import by_test, strength
 from shiftwatch.status import BATCH_OUTCOMES, ModelStatus, MonitorState, Snapshot
-from shiftwatch.values import Scope, TwoSampleResult
+from shiftwatch.values import FINDING_CODES, SKIP_REASONS, Scope, TwoSampleResult
 
 WATCHED_SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema")
 """Scopes whose series exist from the first scrape; ``performance`` is not watched yet."""
@@ -184,6 +184,10 @@ def _counters(status: ModelStatus) -> Iterator[Point]:
         yield "shiftwatch_rows_total", (name, side), count
     for scope, count in _known(WATCHED_SCOPES, counts.alarms):
         yield "shiftwatch_alarms_total", (name, scope), count
+    for code, count in _known(FINDING_CODES, counts.findings):
+        yield "shiftwatch_findings_total", (name, code), count
+    for reason, count in _known(SKIP_REASONS, counts.skipped):
+        yield "shiftwatch_tests_skipped_total", (name, reason), count
     expected = {(test, outcome): 0 for test in status.tests for outcome in TEST_OUTCOMES}
     for key, count in (expected | dict(counts.tests)).items():
         yield "shiftwatch_tests_total", (name, *key), count

@@ -178,7 +178,24 @@ FAMILIES: tuple[Family, ...] = (
         ("model", "test", "outcome"),
         "",
         "Tests by what became of them. A growing `failed` is a fault of ours: please report it; "
-        "the reasons for `skipped` are in the report.",
+        "the reasons for `skipped` are in the report and in shiftwatch_tests_skipped_total.",
+    ),
+    Family(
+        "shiftwatch_tests_skipped_total",
+        "counter",
+        ("model", "reason"),
+        "",
+        "Tests that did not run on a column or on all of them, by the reason: `shiftwatch explain "
+        "REASON` says what to make of it. Most are harmless, such as `no_nulls`.",
+    ),
+    Family(
+        "shiftwatch_findings_total",
+        "counter",
+        ("model", "code"),
+        "",
+        "Facts about the data that need no statistics, each column by itself: `shiftwatch explain "
+        "CODE` says what to make of it. `unreadable`, `missing_column` and the like also raise the "
+        "schema alarm.",
     ),
     Family(
         "shiftwatch_batches_total",

@@ -96,8 +96,8 @@ class OnnxModel:
         session = _open(file, path)
         model = cls(
             path=path,
-            inputs=tuple(ModelInput(*_declared(entry)) for entry in session.get_inputs()),
-            outputs=tuple(ModelOutput(*_declared(entry)) for entry in session.get_outputs()),
+            inputs=tuple(ModelInput(*each) for each in _declared(session.get_inputs(), path)),
+            outputs=tuple(ModelOutput(*each) for each in _declared(session.get_outputs(), path)),
             info=ModelInfo(
                 sha256=file.sha256,
                 opset=file.opset,
@@ -208,7 +208,10 @@ def _open(file: onnxfile.OnnxFile, path: str) -> Any:
     # From the bytes that were hashed, so that the hash is of the model that runs.
     try:
         return onnxruntime.InferenceSession(
-            file.data, _options(path), providers=["CPUExecutionProvider"]
+            file.data,
+            _options(path),
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # there is nothing to fall back to, and it would print to stdout
         )
     except _FAULTS as fault:
         if file.custom:
@@ -237,8 +240,19 @@ def _options(path: str) -> Any:
     return options
 
 
-def _declared(entry: Any) -> tuple[str, str, tuple[int | str | None, ...]]:
-    return entry.name, entry.type, tuple(entry.shape)
+Declared = tuple[str, str, tuple[int | str | None, ...]]
+"""Name, type and shape."""
+
+
+def _declared(entries: Sequence[Any], path: str) -> list[Declared]:
+    try:
+        return [(entry.name, entry.type, tuple(entry.shape)) for entry in entries]
+    except UnicodeDecodeError as fault:
+        raise ModelError(
+            "an input or output has a name that is not UTF-8",
+            where=path,
+            hint="export the model anew",
+        ) from fault
 
 
 def _refuse_useless(model: OnnxModel) -> None:

@@ -170,6 +170,7 @@ def _fault(finding: Finding) -> Phrase:
     by_code: dict[str, Phrase] = {
         "missing_column": (*column, " is missing"),
         "changed_type": (*column, " changed its type"),
+        "duplicate_column": (*column, " is there more than once"),
         "unreadable": ("the file cannot be read",),
         "incomplete": ("the file was never finished",),
         "model_failed": ("the model refused it",),

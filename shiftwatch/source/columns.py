@@ -103,6 +103,8 @@ def to_column(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
     ------
     DataError
         If a float in a column of whole-number categories has a fraction.
+    pyarrow.ArrowInvalid
+        If a page is damaged so that a value is not in its dictionary.
 
     Examples
     --------
@@ -293,7 +295,8 @@ def _floats(array: pa.ChunkedArray) -> Floats:
     """Float64 with NaN for null; whole numbers beyond 2**53 are rounded."""
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         array = array.cast(pa.float64(), safe=False)
-    return np.asarray(array.to_numpy(), dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN that signals is one like any other
+        return np.asarray(array.to_numpy(), dtype=np.float64)
 
 
 def _categories(array: pa.ChunkedArray, column: SchemaColumn) -> Column:
@@ -318,6 +321,11 @@ def _whole(array: pa.ChunkedArray, column: SchemaColumn) -> pa.ChunkedArray:
 
 def _coded(chunk: pa.DictionaryArray, column: SchemaColumn) -> Column:
     indices = chunk.indices.to_numpy(zero_copy_only=False)
+    # A damaged page is not looked at by pyarrow 26: the index stands as it is, and may be anything.
+    if ((indices < 0) | (indices >= len(chunk.dictionary))).any():
+        raise pa.ArrowInvalid(
+            f"column {column.name!r} has values that its dictionary does not hold"
+        )
     if chunk.indices.null_count:  # then they are floats, NaN where null
         indices = np.where(np.isnan(indices), -1, indices)
     codes = indices.astype(np.int64)

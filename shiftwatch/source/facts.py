@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,6 +37,15 @@ pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
 
 NO_FOOTER = "no readable footer"
+
+MOST_ROWS = 2**40
+"""Rows a file may say it has: a hundred times what the largest files hold."""
+
+_TEXTS, _BYTES = ("string", "large_string"), ("binary", "large_binary")
+
+_NO_BOMB, _MOST_PACKED = 64_000_000, 100
+"""A piece of memory is a bomb's if it is larger than any slice of ours, and 100 times the file.
+Honest texts that repeat themselves reach 20; for them the limit is too small, and says so."""
 
 _HASH_BYTES = 1 << 20
 _BUFFER_BYTES = 1 << 18  # without it pyarrow holds all compressed columns of a row group at once
@@ -142,6 +152,8 @@ def _with_times(facts: FileFacts, file: pq.ParquetFile, time_column: str) -> Fil
     name = matching.find_names(file.schema_arrow.names, [time_column]).get(time_column)
     if name is None:
         return replace(facts, fault=f"no column {time_column!r}, which is to be the event time")
+    if name in matching.doubled(file.schema_arrow):
+        return replace(facts, fault=f"more than one column is named {name!r}, the event time")
     type_ = file.schema_arrow.field(name).type
     if kind_of(type_, name, ()) != "timestamp":
         return replace(facts, fault=f"column {time_column!r} is no timestamp but {type_}")
@@ -162,6 +174,7 @@ def count_rows(file: pq.ParquetFile) -> int:
     """Rows of all row groups; ValueError where the footer, which has no checksum, is damaged.
 
     It says the number twice. Some writers leave the first at 0, the second is what can be read.
+    More than :data:`MOST_ROWS` are a lie, and would be counted with, in the history too.
     """
     metadata = file.metadata
     groups: list[int] = [
@@ -171,6 +184,8 @@ def count_rows(file: pq.ParquetFile) -> int:
     if min(groups, default=0) < 0 or metadata.num_rows not in (0, rows):
         message = f"the footer says {metadata.num_rows} rows in all and {rows} in its row groups"
         raise ValueError(message)
+    if rows > MOST_ROWS:
+        raise ValueError(f"the footer says {rows} rows, more than {MOST_ROWS} in one file")
     return rows
 
 
@@ -230,28 +245,62 @@ def _varied(file: pq.ParquetFile, names: Sequence[str]) -> frozenset[str]:
     )
 
 
-@contextmanager
-def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFile]:
-    """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries.
+def _as_dictionaries(file: pq.ParquetFile, categories: Collection[str]) -> list[str]:
+    """Texts that are read as categories, under whatever case; and what is only counted.
 
-    But for those of which a row group has so many that they fill more than a dictionary: Arrow
+    Of bytes and nested columns no value is looked at, but a dictionary page of a few kB may hold a
+    text of many MB that every row repeats.
+    """
+    schema = file.schema_arrow
+    read = set(matching.find_names(schema.names, categories).values())
+    texts = [f.name for f in schema if f.name in read and str(f.type) in _TEXTS]
+    counted = {f.name for f in schema if pa.types.is_nested(f.type) or str(f.type) in _BYTES}
+    places = range(len(file.metadata.schema)) if counted else ()
+    leaves = (file.metadata.schema.column(place) for place in places)
+    few = sorted(set(texts) - _varied(file, texts))
+    return few + [
+        leaf.path
+        for leaf in leaves
+        if leaf.physical_type == "BYTE_ARRAY" and leaf.path.partition(".")[0] in counted
+    ]
+
+
+def _asked_at_once(shortage: MemoryError) -> int:
+    """Bytes of the piece of memory that Arrow did not get; 0 where it does not say.
+
+    Examples
+    --------
+    >>> _asked_at_once(MemoryError("malloc of size 2147483648 failed"))
+    2147483648
+    """
+    told = re.search(r"of size (\d+)", str(shortage))
+    return int(told[1]) if told is not None else 0
+
+
+@contextmanager
+def opened(uri: str, categories: Collection[str] | None = None) -> Iterator[pq.ParquetFile]:
+    """An open file whose every damage is a DataError.
+
+    Unless ``categories`` is None its texts stay dictionaries, and so do bytes and what is nested.
+    But for texts of which a row group has so many that they fill more than a dictionary: Arrow
     would hold them all, twice and hashed, whatever few rows are wanted.
     """
     try:
         Path(uri).stat()  # says "no such file" in fewer words than Arrow
         with pa.OSFile(uri, "rb") as handle:
             first = _open(handle)
-            matching.refuse_duplicates(first.schema_arrow, uri)
             count_rows(first)
-            texts = [
-                f.name
-                for f in first.schema_arrow
-                if f.name in categories and str(f.type) in ("string", "large_string")
-            ]
-            few = sorted(set(texts) - _varied(first, texts))
-            yield _open(handle, few, first.metadata) if few else first
-    except MemoryError:  # also Arrow's: the worker's limit, not the file's fault
-        raise
+            texts = [] if categories is None else _as_dictionaries(first, categories)
+            yield _open(handle, texts, first.metadata) if texts else first
+    except MemoryError as shortage:  # also Arrow's: the worker's limit, mostly not the file's fault
+        asked = _asked_at_once(shortage)
+        if asked < max(_NO_BOMB, _MOST_PACKED * Path(uri).stat().st_size):
+            raise
+        raise DataError(
+            f"a page of it unpacks to {asked / 1e6:.0f} MB, more than the worker may hold",
+            where=uri,
+            hint="write it with smaller pages; if it is meant so, raise limits.memory_mb",
+        ) from shortage
     except _DAMAGE as damage:
         raise DataError(
             f"cannot be read: {_damage_text(damage)}",

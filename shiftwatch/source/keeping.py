@@ -95,6 +95,7 @@ def _types(settings: ModelSettings, uris: Sequence[str]) -> dict[str, pa.DataTyp
 def _own_types(uri: str, root: str) -> dict[str, pa.DataType]:
     """Types of the columns of a file and of its ``key=value`` folders, dictionaries resolved."""
     with opened(uri) as file:
+        matching.refuse_duplicates(file.schema_arrow, uri)
         own = {field.name: _resolved(field.type) for field in file.schema_arrow}
     return dict.fromkeys(matching.partitions(uri, root), pa.string()) | own
 

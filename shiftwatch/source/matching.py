@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import unquote
@@ -22,6 +22,9 @@ from shiftwatch.values import Finding, SchemaColumn
 
 TESTED = ("input", "prediction")
 """Roles whose columns are read."""
+
+_MOST_EXTRA = 100
+"""Columns that are not in the reference, each named."""
 
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -77,13 +80,30 @@ def schema_of(
 
 def refuse_duplicates(schema: pa.Schema, where: str) -> None:
     """Raise DataError naming the columns that occur twice: no one can tell which is meant."""
-    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    twice = doubled(schema)
     if twice:
         raise DataError(
             "more than one column is named " + ", ".join(map(repr, twice)),
             where=where,
             hint="give every column a name of its own",
         )
+
+
+def doubled(schema: pa.Schema) -> list[str]:
+    """Names that more than one column has.
+
+    Examples
+    --------
+    >>> doubled(pa.schema([("x", pa.int8()), ("y", pa.int8()), ("x", pa.int8())]))
+    ['x']
+    """
+    return [name for name, count in Counter(schema.names).items() if count > 1]
+
+
+def types_of(schema: pa.Schema) -> dict[str, pa.DataType | None]:
+    """Types by name; None for a name that more than one column has."""
+    types: dict[str, pa.DataType | None] = {field.name: field.type for field in schema}
+    return types | dict.fromkeys(doubled(schema))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +117,22 @@ class Match:
     findings: tuple[Finding, ...]
 
 
-def match(types: Mapping[str, pa.DataType], schema: Sequence[SchemaColumn]) -> Match:
+def match(types: Mapping[str, pa.DataType | None], schema: Sequence[SchemaColumn]) -> Match:
     """Find the tested columns of the reference by name, else by name without regard to case.
 
     Parameters
     ----------
     types
-        Arrow types by name in the file, partition folders included as strings.
+        Arrow types by name in the file, see :func:`types_of`, partition folders included as strings.
     schema
         All columns of the reference, whatever their role.
 
     Returns
     -------
     Match
-        Findings ``missing_column`` and ``changed_type`` (invalid), ``renamed_by_case`` and
-        ``extra_column`` (notes; only for names the reference does not have in any role).
+        Findings ``missing_column``, ``changed_type`` and ``duplicate_column`` (invalid),
+        ``renamed_by_case`` and ``extra_column`` (notes; only for names the reference does not have
+        in any role; of more than a hundred, the others are counted).
     """
     names = find_names(types, [column.name for column in schema])
     usable: list[tuple[SchemaColumn, str]] = []
@@ -122,12 +143,18 @@ def match(types: Mapping[str, pa.DataType], schema: Sequence[SchemaColumn]) -> M
             findings.extend(found)
             if not any(finding.severity == "invalid" for finding in found):
                 usable.append((column, names[column.name]))
-    extra = [name for name in types if name not in names.values()]
-    findings.extend(
-        Finding("extra_column", name, f"column {name!r} is not in the reference", "note")
-        for name in extra
-    )
+    known = frozenset(names.values())
+    findings.extend(_extra([name for name in types if name not in known]))
     return Match(tuple(usable), tuple(findings))
+
+
+def _extra(names: Sequence[str]) -> Iterator[Finding]:
+    """A note for each, up to a number: a file may have any number of columns, a run may not."""
+    for name in names[:_MOST_EXTRA]:
+        yield Finding("extra_column", name, f"column {name!r} is not in the reference", "note")
+    left = len(names) - _MOST_EXTRA
+    if left > 0:
+        yield Finding("extra_column", "", f"{left} more columns are not in the reference", "note")
 
 
 def find_names(present: Collection[str], wanted: Collection[str]) -> dict[str, str]:
@@ -151,16 +178,27 @@ def find_names(present: Collection[str], wanted: Collection[str]) -> dict[str, s
 
 
 def _judged(
-    column: SchemaColumn, found: str | None, types: Mapping[str, pa.DataType]
+    column: SchemaColumn, found: str | None, types: Mapping[str, pa.DataType | None]
 ) -> list[Finding]:
     if found is None:
         return [Finding("missing_column", column.name, f"no column {column.name!r}", "invalid")]
-    if not comparable(types[found], column):
-        return [changed_type(column, f"{column.type} in the reference, {types[found]} here")]
+    type_ = types[found]
+    if type_ is None:
+        text = f"more than one column is named {found!r}, and no one can tell which is meant"
+        return [Finding("duplicate_column", column.name, text, "invalid")]
+    if not comparable(type_, column):
+        before, here = _short(column.type), _short(str(type_))
+        return [changed_type(column, f"{before} in the reference, {here} here")]
     if found != column.name:
         text = f"column {column.name!r} is read from {found!r}"
         return [Finding("renamed_by_case", column.name, text, "note")]
     return []
+
+
+def _short(type_text: str) -> str:
+    """A type in words that fit a message: that of a nested column has no end."""
+    longest = 80
+    return type_text if len(type_text) <= longest else type_text[:longest] + "..."
 
 
 def changed_type(column: SchemaColumn, what: str) -> Finding:

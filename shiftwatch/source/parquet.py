@@ -225,12 +225,12 @@ def table_sample(
 
     With ``max_rows`` and ``rng``, a uniform subset of the rows where there are more.
     """
-    matching.refuse_duplicates(table.schema, "table")
     rows: Rows = range(table.num_rows)
     if max_rows is not None and rng is not None:
         (rows,), _ = _subset([rows], max_rows, rng)
-    matched = matching.match({field.name: field.type for field in table.schema}, schema)
-    part = _gathered(matched, {}, _table_slices(table), rows)
+    matched = matching.match(matching.types_of(table.schema), schema)
+    wanted = table.select([name for _, name in matched.columns])
+    part = _gathered(matched, {}, _table_slices(wanted), rows)
     return _concluded([part], schema, table.num_rows)
 
 
@@ -318,7 +318,7 @@ def _read_piece(
     categories = [column.name for column in schema if column.kind == "categorical"]
     with opened(piece.uri, categories) as file:
         _refuse_other(piece, file)
-        own = {field.name: field.type for field in file.schema_arrow}
+        own = matching.types_of(file.schema_arrow)
         folders = {
             name: text
             for name, text in matching.partitions(piece.uri, root).items()

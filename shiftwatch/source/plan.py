@@ -13,14 +13,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shiftwatch.settings import ByRows, ByTime, WindowSettings
 from shiftwatch.values import Batch, FileFacts, Piece
 
 MAX_WINDOWS_PER_FILE = 10_000
 """Time windows one file may span. Beyond, one of its event times is wrong (1970, or 2262)."""
+
+MAX_BATCHES_PER_FILE = 100_000
+"""Batches of rows one file may make. Beyond, its footer lies, or ``window.rows`` is a mistake; the
+plan would fill the daemon's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,23 @@ def _fault_id(facts: FileFacts) -> str:
     return _digest(["fault", facts.uri, facts.size, facts.modified_ns, facts.sha256])
 
 
+def acceptable(facts: FileFacts, window: WindowSettings) -> FileFacts:
+    """The file as it is to be accepted: with a fault where it has too many rows for the window.
+
+    To be asked before a file is remembered: what counts later is whether it had a fault then.
+
+    Examples
+    --------
+    >>> lie = FileFacts("a.parquet", 9, 1, "ab", rows=2**40)
+    >>> acceptable(lie, WindowSettings(by=ByRows(500))).fault
+    '1099511627776 rows are more than 100000 batches of 500'
+    """
+    if facts.fault is not None or not isinstance(window.by, ByRows):
+        return facts
+    fault = _rows_fault(window.by.rows, facts)
+    return facts if fault is None else replace(facts, rows=0, fault=fault)
+
+
 def plan(files: Sequence[FileFacts], window: WindowSettings, cursor: Cursor) -> tuple[Batch, ...]:
     """Batches that are due.
 
@@ -117,11 +139,11 @@ def plan(files: Sequence[FileFacts], window: WindowSettings, cursor: Cursor) -> 
     """
     distinct = _distinct(files)
     if isinstance(window.by, ByRows):
-        good, faulty = _sorted_out(distinct, None)
+        good, faulty = _sorted_out(distinct, partial(_rows_fault, window.by.rows))
         done = max(0, cursor.rows_done - cursor.rows_forgotten)
         due = [*map(_faulty_batch, faulty), *_by_rows(good, window.by.rows, done)]
     elif isinstance(window.by, ByTime):
-        good, faulty = _sorted_out(distinct, window.by.seconds)
+        good, faulty = _sorted_out(distinct, partial(_time_fault, window.by.seconds))
         grid = _Grid(window.by.seconds)
         due = [*map(_faulty_batch, faulty), *_by_time(good, grid, cursor.time_done)]
     else:
@@ -160,18 +182,24 @@ def _distinct(files: Iterable[FileFacts]) -> list[FileFacts]:
 
 
 def _sorted_out(
-    files: Iterable[FileFacts], length: float | None
+    files: Iterable[FileFacts], fault_of: Callable[[FileFacts], str | None]
 ) -> tuple[list[FileFacts], list[FileFacts]]:
-    """Good files and faulty ones; with a window length, rows that no window can hold are a fault."""
+    """Good files and faulty ones; rows that no window can hold are a fault as well."""
     good: list[FileFacts] = []
     faulty: list[FileFacts] = []
     for facts in files:
-        fault = facts.fault or (None if length is None else _time_fault(facts, length))
+        fault = facts.fault or fault_of(facts)
         (good if fault is None else faulty).append(replace(facts, fault=fault))
     return good, faulty
 
 
-def _time_fault(facts: FileFacts, length: float) -> str | None:
+def _rows_fault(each: int, facts: FileFacts) -> str | None:
+    if facts.rows <= MAX_BATCHES_PER_FILE * each:
+        return None
+    return f"{facts.rows} rows are more than {MAX_BATCHES_PER_FILE} batches of {each}"
+
+
+def _time_fault(length: float, facts: FileFacts) -> str | None:
     if facts.rows == 0:
         return None
     if facts.time_min is None or facts.time_max is None:

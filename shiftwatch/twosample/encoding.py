@@ -165,7 +165,8 @@ def _encode_column(fact: Mapping[str, Any], column: Column, out: Features) -> No
     """Write one column of data into its columns of the matrix, which hold 0."""
     out[~column.valid, -1] = fact["null_weight"]
     if column.kind == "numeric":
-        with np.errstate(over="ignore"):  # infinitely far is clipped like any other far
+        # Infinitely far is clipped like any other far; a NaN, be it one that signals, is not valid.
+        with np.errstate(over="ignore", invalid="ignore"):
             scaled = (column.values / 2 - fact["centre"] / 2) / (fact["scale"] / 2)
         out[:, 0] = np.where(column.valid, np.clip(scaled, -_CLIP, _CLIP), 0.0)
         return

@@ -56,7 +56,8 @@ def keys(sample: Sample) -> Keys:
 
 def _column_keys(column: Column) -> Keys:
     if column.kind == "numeric":
-        plain = np.asarray(column.values, dtype=np.float64) + 0.0  # so that -0.0 is 0.0
+        with np.errstate(invalid="ignore"):  # of a NaN that signals
+            plain = np.asarray(column.values, dtype=np.float64) + 0.0  # so that -0.0 is 0.0
         keys_ = plain.view(np.uint64)
         keys_[~column.valid] = _NULL_KEY
         return keys_
