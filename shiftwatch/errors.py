@@ -67,6 +67,10 @@ class WorkerError(ShiftwatchError):
     """The worker process died, ran out of memory or out of time."""
 
 
+class WorkerDiedError(WorkerError):
+    """The worker ended without an answer: it was killed, or it crashed."""
+
+
 class TimeLimitError(WorkerError):
     """The worker took longer than ``limits.seconds`` and was ended.
 

@@ -67,6 +67,8 @@ class Counts:
     """CPU seconds of a test in a check, by test."""
     energy_joules: Mapping[str, float] = field(default_factory=dict)
     """By source."""
+    worker_deaths: int = 0
+    """Workers that ended without an answer; what they were asked was asked again."""
     degraded: Mapping[str, int] = field(default_factory=dict)
     """Checks that were made smaller to end within the limit, by step."""
 
@@ -110,6 +112,8 @@ class ModelStatus:
     reference: ReferenceInfo | None = None
     model: ModelInfo | None = None
     fault: str | None = None
+    oldest_at: float | None = None
+    """When the oldest file that waits was last changed, in unix seconds; None where none waits."""
     day: DayCost | None = None
     """What the checks of the 24 hours up to the last one took; None before the first."""
 

@@ -34,6 +34,11 @@ class Tally:
         self._test_seconds: dict[str, Histogram] = {}
         self._energy: Counter[str] = Counter()
         self._degraded: Counter[str] = Counter()
+        self._deaths = 0
+
+    def add_death(self) -> None:
+        """A worker that ended without an answer."""
+        self._deaths += 1
 
     def add_file(self, outcome: str) -> None:
         """A file that made no batch: duplicate or late."""
@@ -77,6 +82,7 @@ class Tally:
             test_seconds=dict(self._test_seconds),
             energy_joules=dict(self._energy),
             degraded=dict(self._degraded),
+            worker_deaths=self._deaths,
         )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shiftwatch.errors import TimeLimitError, WorkerError
+from shiftwatch.errors import TimeLimitError, WorkerDiedError, WorkerError
 from shiftwatch.progress import Listener, Progress
 from shiftwatch.requests import Keep, Prepare, Request, Survey
 from shiftwatch.settings import LimitSettings
@@ -78,8 +78,10 @@ class Worker:
         TimeLimitError
             If the child takes longer than ``limits.seconds``. It is ended then, and the next call
             starts a new one.
+        WorkerDiedError
+            If the child dies; likewise.
         WorkerError
-            If the child dies or runs out of memory; likewise.
+            If it runs out of memory.
         ShiftwatchError
             What the child itself raised.
         """
@@ -194,14 +196,16 @@ class Worker:
         """What ended the child, in words; the child is gone afterwards."""
         process = self._process
         self.close()
+        if self._killed:
+            return WorkerError("the worker was told to end")
         code = process.returncode if process is not None else None
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return WorkerError(
+            return WorkerDiedError(
                 f"the worker was killed by {name}",
                 hint="out of memory? see limits.memory_mb and the container's limit",
             )
-        return WorkerError(
+        return WorkerDiedError(
             f"the worker ended with status {code}", hint="its traceback is in the log; report it"
         )
 

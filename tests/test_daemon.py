@@ -208,7 +208,7 @@ def test_a_worker_killed_at_any_moment_leaves_the_daemon_and_every_batch_judged(
         verdicts = judged(daemon, 6)
         assert daemon.process.poll() is None
         assert len({entry["batch_id"] for entry in verdicts}) == len(verdicts) == 6
-        assert {entry["state"] for entry in verdicts} <= {"no_shift", "error"}
+        assert {entry["state"] for entry in verdicts} == {"no_shift"}
 
 
 def _child_of(pid: int) -> int | None:

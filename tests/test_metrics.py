@@ -80,6 +80,7 @@ def snapshot_of(
         last_run=run,
         last_processed_at=1000.5 if run else None,
         backlog=2,
+        oldest_at=800.25 if run else None,
         counts=counts or Counts(),
         day=day,
     )
@@ -118,6 +119,7 @@ FULL = dataclasses.replace(
             test_seconds={"ks": Histogram().with_value(0.02).with_value(50.0)},
             energy_joules={"estimate": 4.8},
             degraded={"subsample": 2},
+            worker_deaths=3,
         ),
         day=DayCost(10, 20_000, 5.0, 19.2),
     ),
@@ -225,6 +227,7 @@ def test_a_configured_model_has_its_info_series_even_if_nothing_is_loaded() -> N
 
 def test_what_is_not_known_is_absent_rather_than_zero() -> None:
     absent = {
+        "shiftwatch_backlog_oldest_timestamp_seconds",
         "shiftwatch_last_batch_processed_timestamp_seconds",
         "shiftwatch_last_batch_event_timestamp_seconds",
         "shiftwatch_last_checkpoint_timestamp_seconds",
@@ -436,6 +439,14 @@ def test_the_seconds_of_a_test_are_a_histogram_over_all_models(accept: str) -> N
     assert [found[bound] for bound in ("0.01", "0.03", "30.0", "+Inf")] == [0, 2, 2, 4]
     assert at(samples, f"{name}_count", test="ks") == 4
     assert at(samples, f"{name}_sum", test="ks") == pytest.approx(100.04)
+
+
+def test_how_far_judging_is_behind_and_what_it_lost_on_the_way_are_told() -> None:
+    samples = scrape(FULL)
+    assert at(samples, "shiftwatch_backlog_batches", model="churn") == 2
+    assert at(samples, "shiftwatch_backlog_oldest_timestamp_seconds", model="churn") == 800.25
+    assert at(samples, "shiftwatch_worker_deaths_total", model="churn") == 3
+    assert at(scrape(snapshot_of()), "shiftwatch_worker_deaths_total", model="churn") == 0
 
 
 def test_without_a_model_there_is_nothing_to_compare_watching_with() -> None:

@@ -167,6 +167,7 @@ def _progress(status: ModelStatus) -> Iterator[Point]:
     labels = (status.name,)
     event_time = status.last_run.batch.event_time_end if status.last_run else None
     yield "shiftwatch_backlog_batches", labels, status.backlog
+    yield from _at("shiftwatch_backlog_oldest_timestamp_seconds", labels, status.oldest_at)
     yield from _at(
         "shiftwatch_last_batch_processed_timestamp_seconds", labels, status.last_processed_at
     )
@@ -184,6 +185,7 @@ def _counters(status: ModelStatus) -> Iterator[Point]:
         yield "shiftwatch_rows_total", (name, side), count
     for scope, count in _known(WATCHED_SCOPES, counts.alarms):
         yield "shiftwatch_alarms_total", (name, scope), count
+    yield "shiftwatch_worker_deaths_total", (name,), counts.worker_deaths
     expected = {(test, outcome): 0 for test in status.tests for outcome in TEST_OUTCOMES}
     for key, count in (expected | dict(counts.tests)).items():
         yield "shiftwatch_tests_total", (name, *key), count
