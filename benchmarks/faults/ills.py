@@ -1,0 +1,225 @@
+"""What else befalls a daemon in a year: disks, locks, clocks, signals, a second daemon.
+
+In:    an arena with files to hand over.
+Out:   by fault, whether the daemon did what it must, or why it was not tried.
+Never: leaves a mount, a lock or a process behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.faults.life import Life, Lives
+from benchmarks.faults.stream import MODEL
+
+_FILES = 3
+_DISK_MB = 8
+_HOUR, _YEAR = 3600.0, 365.0 * 86400
+
+
+class NotTriedError(Exception):
+    """The machine lacks what the fault is made with."""
+
+
+@dataclass(slots=True)
+class Ill:
+    """A fault at work."""
+
+    lives: Lives
+
+    def hand(self) -> int:
+        """New files; how many there are now."""
+        self.lives.arena.hand(_FILES)
+        return self.lives.arena.handed
+
+
+def disk_full(ill: Ill) -> bool:
+    """The disk of the history fills up while it runs: told, and made good when there is room."""
+    filler = ill.lives.arena.store.with_name("filler")
+    with ill.lives.begun() as life:
+        life.until_judged(ill.lives.arena.handed)
+        _fill(filler)
+        try:
+            ill.hand()
+            _until_told(life, "full")
+        finally:
+            filler.unlink()
+        life.until_judged(ill.lives.arena.handed)
+        return True
+
+
+def disk_read_only(ill: Ill) -> bool:
+    """The disk of the history is read-only at the start: refused with words, nothing harmed."""
+    folder = ill.lives.arena.store.parent
+    ill.hand()
+    _mount("-o", f"remount,ro,size={_DISK_MB}m", folder)
+    try:
+        with ill.lives.begun() as life:
+            refused = life.wait(30) and life.process.returncode != 0
+            words = life.log.read_text(encoding="utf-8")
+    finally:
+        _mount("-o", f"remount,rw,size={_DISK_MB}m", folder)
+    return refused and "Traceback" not in words and str(folder) in words
+
+
+def store_locked(ill: Ill) -> bool:
+    """Another program holds the database for longer than we wait: told, and made good after."""
+    with ill.lives.begun() as life:
+        life.until_judged(ill.lives.arena.handed)
+        with closing(sqlite3.connect(ill.lives.arena.store, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            ill.hand()
+            _until_told(life, "locked")
+            other.execute("ROLLBACK")
+        life.until_judged(ill.lives.arena.handed)
+        return True
+
+
+def second_daemon(ill: Ill) -> bool:
+    """A second daemon on the same history ends with words, and the first goes on."""
+    with ill.lives.begun() as life:
+        life.until(life.url)
+        command = [sys.executable, "-m", "shiftwatch", "run", str(ill.lives.arena.config)]
+        root = Path(__file__).parents[2]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=60, cwd=root
+        )
+        life.until_judged(ill.hand())
+        return done.returncode != 0 and f"in use by process {life.process.pid}" in done.stderr
+
+
+def terminated(ill: Ill) -> bool:
+    """SIGTERM while a check runs: status 0, nothing half-done."""
+    ill.hand()
+    with ill.lives.begun() as life:
+        life.until(life.worker)
+        life.wait(0.3)
+        life.process.send_signal(signal.SIGTERM)
+        return life.wait(30) and life.process.returncode == 0
+
+
+def clock_back(ill: Ill) -> bool:
+    """The clock jumps an hour back while it runs, and stays so."""
+    return _with_clock(ill, lambda life: None, -_HOUR)
+
+
+def clock_ahead(ill: Ill) -> bool:
+    """The clock jumps a year ahead while it runs, and back."""
+    return _with_clock(ill, lambda life: None, _YEAR)
+
+
+def suspended(ill: Ill) -> bool:
+    """Daemon and worker are stopped in the middle of a check; an hour later they go on."""
+
+    def stop(life: Life) -> None:
+        worker = life.until(life.worker)
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in (life.process.pid, worker):
+                _signal(pid, number)
+
+    return _with_clock(ill, stop, _HOUR)
+
+
+def _with_clock(ill: Ill, befalls: Callable[[Life], None], seconds: float) -> bool:
+    clock = ill.lives.arena.folder / "clock"
+    _set(clock, 0.0)
+    with ill.lives.begun({"clock": str(clock)}) as life:
+        life.until_judged(ill.hand())
+        runs_before = life.metric("shiftwatch_last_batch_processed_timestamp_seconds")
+        ill.hand()
+        befalls(life)
+        _set(clock, seconds)
+        life.until_judged(ill.lives.arena.handed)
+        runs_after = life.metric("shiftwatch_last_batch_processed_timestamp_seconds")
+        moved = (runs_after or 0.0) - (runs_before or 0.0)
+        _set(clock, 0.0)
+        life.until_judged(ill.hand())
+        # The files may have been judged just before the jump; if after, by the clock as it is.
+        return abs(moved) < 60 or abs(moved - seconds) < 60
+
+
+def _set(clock: Path, seconds: float) -> None:
+    fresh = clock.with_suffix(".new")
+    fresh.write_text(str(seconds), encoding="ascii")
+    fresh.replace(clock)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # done meanwhile
+
+
+def _until_told(life: Life, word: str) -> None:
+    """Until the log and the metrics say that something is wrong."""
+
+    def told() -> bool | None:
+        log = life.log.read_text(encoding="utf-8", errors="replace")
+        line = f'shiftwatch_monitor_state{{model="{MODEL}",state="error"}} 1'
+        return (word in log and line in (life.get("/metrics") or "")) or None
+
+    life.until(told)
+
+
+def _fill(path: Path) -> None:
+    try:
+        with path.open("wb", buffering=0) as handle:
+            while True:
+                handle.write(bytes(4096))
+    except OSError:
+        return  # full
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A disk of its own, of a few MB, at ``folder``.
+
+    Raises
+    ------
+    NotTriedError
+        Where this user may not mount.
+    """
+    folder.mkdir(parents=True)
+    _mount("-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", folder)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def _mount(*arguments: object) -> None:
+    command = ["mount", *map(str, arguments)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise NotTriedError("no program `mount`") from None
+    if done.returncode:
+        raise NotTriedError(f"no mount: {done.stderr.strip()}")
+
+
+Fault = Callable[[Ill], bool]
+
+ILLS: Mapping[str, Fault] = {
+    "SIGTERM during a check": terminated,
+    "a second daemon on the history": second_daemon,
+    "history locked by another program": store_locked,
+    "clock an hour back": clock_back,
+    "clock a year ahead and back": clock_ahead,
+    "suspended for an hour during a check": suspended,
+}
+"""By name, in the order they befall."""
+
+DISKS: Mapping[str, Fault] = {
+    "disk full": disk_full,
+    "disk read-only": disk_read_only,
+}
+"""These need a disk of their own."""
