@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def disk_read_only(ill: Ill) -> bool:
     """The disk of the history is read-only at the start: refused with words, nothing harmed."""
     folder = ill.lives.arena.store.parent
     ill.hand()
-    _mount("-o", f"remount,ro,size={_DISK_MB}m", folder)
+    _mount("-o", f"remount,ro,size={_DISK_MB}m", folder, tries=20)
     try:
         with ill.lives.begun() as life:
             refused = life.wait(30) and life.process.returncode != 0
@@ -108,12 +109,12 @@ def terminated(ill: Ill) -> bool:
 
 def clock_back(ill: Ill) -> bool:
     """The clock jumps an hour back while it runs, and stays so."""
-    return _with_clock(ill, lambda life: None, -_HOUR)
+    return _with_clock(ill, _nothing, -_HOUR)
 
 
 def clock_ahead(ill: Ill) -> bool:
     """The clock jumps a year ahead while it runs, and back."""
-    return _with_clock(ill, lambda life: None, _YEAR)
+    return _with_clock(ill, _nothing, _YEAR)
 
 
 def suspended(ill: Ill) -> bool:
@@ -144,6 +145,11 @@ def _with_clock(ill: Ill, befalls: Callable[[Life], None], seconds: float) -> bo
         life.until_judged(ill.hand())
         # The files may have been judged just before the jump; if after, by the clock as it is.
         return abs(moved) < 60 or abs(moved - seconds) < 60
+
+
+def _nothing(life: Life) -> None:
+    """The clock is all."""
+    del life
 
 
 def _set(clock: Path, seconds: float) -> None:
@@ -196,14 +202,19 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def _mount(*arguments: object) -> None:
+def _mount(*arguments: object, tries: int = 1) -> None:
+    """Mount; several times where a process that has just ended may still keep the disk busy."""
     command = ["mount", *map(str, arguments)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise NotTriedError("no program `mount`") from None
-    if done.returncode:
-        raise NotTriedError(f"no mount: {done.stderr.strip()}")
+    for left in reversed(range(tries)):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise NotTriedError("no program `mount`") from None
+        if not done.returncode:
+            return
+        if left:
+            time.sleep(0.2)
+    raise NotTriedError(f"no mount: {done.stderr.strip().splitlines()[0]}")
 
 
 Fault = Callable[[Ill], bool]

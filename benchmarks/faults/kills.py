@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import get_args
 
 from benchmarks.faults.life import Life, Lives
 from benchmarks.faults.points import POINTS, Whom
@@ -35,14 +35,6 @@ class Killed:
     """Points that were reached, and whom the blow hit."""
     missed: list[tuple[str, str]] = field(default_factory=list)
 
-    def told(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "random": dict(self.random),
-            "points": len(self.points),
-            "points_never_reached": [f"{point}: {whom}" for point, whom in self.missed],
-        }
-
 
 def at_points(lives: Lives, killed: Killed, blows: Iterable[tuple[str, Whom]]) -> None:
     """One life for each blow, with new files to be judged in it.
@@ -56,12 +48,12 @@ def at_points(lives: Lives, killed: Killed, blows: Iterable[tuple[str, Whom]]) -
             shutil.rmtree(lives.arena.store.with_suffix(".references"), ignore_errors=True)
         struck = lives.arena.folder / f"struck-{lives.count}"
         blow = {"point": point, "whom": whom, "struck": str(struck)}
-        with lives.begun({"blow": blow}) as life:
-            with suppress(RuntimeError):  # a blow that was never struck is told below
-                if whom == "worker":
-                    life.until_judged(lives.arena.handed)
-                else:
-                    life.wait(_REACHED_WITHIN)
+        # A blow that was never struck is told below.
+        with lives.begun({"blow": blow}) as life, suppress(RuntimeError):
+            if whom == "worker":
+                life.until_judged(lives.arena.handed)
+            else:
+                life.wait(_REACHED_WITHIN)
         (killed.points if struck.exists() else killed.missed).append((point, whom))
 
 

@@ -41,6 +41,8 @@ class Asked:
     slowest_scrape: float = 0.0
     ready: int = 0
     """Lives that became ready."""
+    alarmed: int = 0
+    """Lives that became ready where an alarm was up before."""
     alarms_missing: int = 0
     """Lives that were ready and did not show the alarms of before."""
 
@@ -95,6 +97,7 @@ class Life:
             return
         self._looked = True
         self.asked.ready += 1
+        self.asked.alarmed += True in self.alarms
         line = f'shiftwatch_drift_alarm{{model="{MODEL}",scope="input"}} '
         shown = {float(row[len(line) :]) == 1 for row in text.splitlines() if row.startswith(line)}
         if not shown <= self.alarms | alarm_of(self.arena):

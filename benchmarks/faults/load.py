@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,10 @@ def load(stream: Stream, models: int, files: int, asked: Asked) -> dict[str, Any
         url = life.until(life.url)
         scraper = _asking("scrape", url)
         life.until(lambda: _count(arena, names[:1]) or None)  # so that there is a report
-        others = {"reports": _asking("reports", url, *names), "idle": _asking("idle", url, names[0])}
+        others = {
+            "reports": _asking("reports", url, names[0]),
+            "idle": _asking("idle", url, names[0]),
+        }
         longest = _watched(life, arena, names, files)
         took = time.monotonic() - began
         told = {"scrape": _ended(scraper)} | {name: _ended(one) for name, one in others.items()}
@@ -105,4 +109,4 @@ def _disorder(arena: Arena, name: str) -> int:
     """Files judged before one that is older."""
     with Store.read(str(arena.store)) as store:
         uris = [row.uri for row in store.runs(name, limit=1_000_000)][::-1]
-    return sum(before > after for before, after in zip(uris, uris[1:], strict=False))
+    return sum(before > after for before, after in pairwise(uris))
