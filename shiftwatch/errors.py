@@ -59,6 +59,10 @@ class StoreError(ShiftwatchError):
     """The history cannot be opened, read or written."""
 
 
+class StoreDamagedError(StoreError):
+    """The history is no sound database."""
+
+
 class StoreInUseError(StoreError):
     """Another process has the history open for writing."""
 

@@ -101,6 +101,7 @@ class Monitor:
         self._clock = clock
         self._stopping = False
         self._workers: list[Worker] = []
+        self._set_aside = store.set_aside
         self._watched = {
             model.name: self._watch(model, fingerprints[model.name]) for model in settings.models
         }
@@ -129,6 +130,7 @@ class Monitor:
         Stopped
             After :meth:`stop`.
         """
+        self._set_aside = self._store.set_aside
         with self._hired() as worker:
             for name in models if models is not None else tuple(self._watched):
                 if self._stopping:
@@ -449,6 +451,7 @@ class Monitor:
             python=platform.python_version(),
             series_per_model=self._settings.limits.series_per_model,
             checkpoint_at=checkpoint_at,
+            set_aside=self._set_aside,
             ready=ready,
             ready_reason="",
         )

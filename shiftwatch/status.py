@@ -129,5 +129,7 @@ class Snapshot:
     reload_successful: bool = True
     reload_at: float | None = None
     checkpoint_at: float | None = None
+    set_aside: int = 0
+    """Damaged histories that lie beside the one in force."""
     ready: bool = False
     ready_reason: str = "starting"

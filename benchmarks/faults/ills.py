@@ -23,6 +23,7 @@ from benchmarks.faults.stream import MODEL
 
 _FILES = 3
 _DISK_MB = 8
+_PAGE_OF_AN_INDEX = "SELECT pageno FROM dbstat WHERE name = 'files_by_uri' LIMIT 1"
 _HOUR, _YEAR = 3600.0, 365.0 * 86400
 
 
@@ -82,6 +83,28 @@ def store_locked(ill: Ill) -> bool:
             other.execute("ROLLBACK")
         life.until_judged(ill.lives.arena.handed)
         return True
+
+
+def store_damaged(ill: Ill) -> bool:
+    """A page of the history is overwritten: the file is set aside, told, and nothing is lost.
+
+    It is a page of an index; a verdict on a page of the runs would be lost with it.
+    """
+    store = ill.lives.arena.store
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            (page,) = connection.execute(_PAGE_OF_AN_INDEX).fetchone()
+        except sqlite3.OperationalError as fault:
+            raise NotTriedError(str(fault)) from fault
+    with store.open("r+b") as handle:
+        handle.seek(4096 * (page - 1))
+        handle.write(b"\xff" * 4096)
+    ill.hand()
+    with ill.lives.begun() as life:
+        life.until_judged(ill.lives.arena.handed)
+        told = "\nshiftwatch_histories_set_aside 1" in (life.get("/metrics") or "")
+    return told and store.with_name(f"{store.name}.damaged-1").exists()
 
 
 def second_daemon(ill: Ill) -> bool:
@@ -223,6 +246,7 @@ ILLS: Mapping[str, Fault] = {
     "SIGTERM during a check": terminated,
     "a second daemon on the history": second_daemon,
     "history locked by another program": store_locked,
+    "history damaged": store_damaged,
     "clock an hour back": clock_back,
     "clock a year ahead and back": clock_ahead,
     "suspended for an hour during a check": suspended,

@@ -236,6 +236,7 @@ def _general(snapshot: Snapshot) -> Iterator[Point]:
         "shiftwatch_config_last_reload_success_timestamp_seconds", (), snapshot.reload_at
     )
     yield from _at("shiftwatch_last_checkpoint_timestamp_seconds", (), snapshot.checkpoint_at)
+    yield "shiftwatch_histories_set_aside", (), snapshot.set_aside
     yield from costs.of_all(snapshot.models)
 
 

@@ -343,6 +343,14 @@ FAMILIES: tuple[Family, ...] = (
         "then fewer permutations, then no joint tests. If it grows, raise the limit.",
     ),
     Family(
+        "shiftwatch_histories_set_aside",
+        "gauge",
+        (),
+        "",
+        "Damaged histories that lie beside the one in force, which has what could be read of them. "
+        "Above 0, read the log of that start, look after the disk, then take the files away.",
+    ),
+    Family(
         "shiftwatch_worker_deaths_total",
         "counter",
         ("model",),
