@@ -26,7 +26,7 @@ from shiftwatch.errors import DataError, WorkerError
 from shiftwatch.monitor import Monitor
 from shiftwatch.provenance import state_sha256
 from shiftwatch.reference import drawer, generator, root
-from shiftwatch.replay.difference import BAND, RELATIVE
+from shiftwatch.replay.difference import BAND, CANCELLED, RELATIVE
 from shiftwatch.replay.history import ROUNDED
 from shiftwatch.replay.report import NOT_OF_ONE_REPORT, context_of
 from shiftwatch.requests import Check, Checked, Context
@@ -160,7 +160,7 @@ PLANTED: dict[str, tuple[Edit, str]] = {
         "nulls of satisfaction (input): effect_high",
     ),
     "a floating-point statistic": (
-        _in_result("mmd", "statistic", lambda x: x * (1 + 3 * RELATIVE)),
+        _in_result("mmd", "statistic", lambda x: x + 3 * (RELATIVE * x + CANCELLED)),
         "mmd (input): statistic",
     ),
     "a p-value of permutations by one of them": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,10 @@ FORMS = {"int64": (0, False), "uint64": (0, True), "decimal128(38, 3)": (3, Fals
 def column_of(values: list[Any], type_: pa.DataType, reference: pa.DataType) -> Column:
     schema = SchemaColumn("x", kind_of(reference, "x", ()), "input", str(reference))
     return to_column(pa.chunked_array([pa.array(values, type_)]), schema)
+
+
+def explained(reference: Column, current: Column) -> Mapping[str, Any]:
+    return Ks().explain(Ks().prepare(reference, RNG), current)
 
 
 def compare(reference: Column, current: Column) -> Outcome:
@@ -132,11 +137,12 @@ def test_parts_of_small_and_large_numbers_join_exactly() -> None:
 
 def test_ids_that_differ_by_less_than_float64_sees_are_told_apart() -> None:
     first, second = list(range(BIG, BIG + 100)), list(range(BIG + 50, BIG + 150))
-    outcome = compare(*(column_of(side, pa.int64(), pa.int64()) for side in (first, second)))
+    sides = [column_of(side, pa.int64(), pa.int64()) for side in (first, second)]
+    outcome = compare(*sides)
     assert outcome.statistic == 0.5
     assert outcome.explanation["direction"] == "higher"
     assert outcome.explanation["location"] == float(BIG + 50)
-    assert outcome.explanation["median_reference"] == float(BIG)
+    assert explained(*sides)["median_reference"] == float(BIG)
 
 
 def test_a_batch_of_small_numbers_or_floats_is_held_against_exact_ones() -> None:
@@ -146,7 +152,7 @@ def test_a_batch_of_small_numbers_or_floats_is_held_against_exact_ones() -> None
         assert outcome.statistic == 1.0
         assert outcome.explanation["direction"] == "lower"
     rounded = column_of([float(BIG)] * 49 + [2.0 * BIG], pa.float64(), pa.int64())
-    assert compare(reference, rounded).explanation["median_current"] == float(BIG)
+    assert explained(reference, rounded)["median_current"] == float(BIG)
 
 
 def test_decimals_of_another_scale_are_the_same_decimals() -> None:
