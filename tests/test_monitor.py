@@ -161,20 +161,25 @@ def test_a_worker_that_is_killed_costs_no_verdict(tmp_path: Path, model: ModelSe
     assert [_essence(run) for run in runs] == expected
 
 
-def test_a_batch_that_kills_its_worker_every_time_is_an_error_and_the_next_is_judged(
-    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _stream(tmp_path, shifted_from=1, count=4)
+def _make_deadly(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let the worker be killed whenever it is to check this file."""
     call = Worker.call
 
     def deadly(worker: Worker, request: Request) -> object:
-        if isinstance(request, Check) and request.batch.uri.endswith("02.parquet"):
+        if isinstance(request, Check) and request.batch.uri.endswith(name):
             call(worker, Inspect((), None))  # so that there is a worker to kill
             assert worker.pid is not None
             os.kill(worker.pid, signal.SIGKILL)
         return call(worker, request)
 
     monkeypatch.setattr(Worker, "call", deadly)
+
+
+def test_a_batch_that_kills_its_worker_every_time_is_an_error_and_the_next_is_judged(
+    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stream(tmp_path, shifted_from=1, count=4)
+    _make_deadly(monkeypatch, "02.parquet")
     with _open(tmp_path, model) as monitor:
         runs = list(monitor.step())
         assert monitor.snapshot.models[0].monitor_state == "ok"
@@ -426,16 +431,12 @@ def test_the_state_of_a_model_without_batches_folder_does_not_flicker(
 
 
 def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
-    tmp_path: Path, model: ModelSettings
+    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _stream(tmp_path, shifted_from=9, count=2)
+    _make_deadly(monkeypatch, "01.parquet")
     with _open(tmp_path, model) as monitor:
-        steps = monitor.step()
-        good = next(steps)
-        pid = monitor.worker_pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        (failed,) = list(steps)
+        good, failed = list(monitor.step())
         assert failed.verdict == "error"
         assert monitor.snapshot.models[0].last_processed_at == good.judged_at
     with _open(tmp_path, model) as monitor:
