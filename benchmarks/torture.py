@@ -5,7 +5,8 @@ locked out of its history, put into wrong times, stopped and doubled; after each
 held against that of a run nobody disturbed. Then it has 10 000 files of 50 models to work off while
 everybody asks. Writes ``results/torture.json`` and ``reliability.md``; status 1 if a batch was lost,
 judged twice or differently, or an alarm was missing. ``--quick`` is a minute's sample of all of it
-and stores nothing; ``--fuzz SECONDS`` how long bad inputs are tried.
+and stores nothing; ``--fuzz SECONDS`` how long bad inputs are tried; ``--only PART`` tries one fault
+of the table, ``load`` or ``fuzz`` anew and keeps what is stored of the others.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,20 @@ def torture(extent: Extent, folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
+def anew(only: str, extent: Extent, folder: Path, seed: int) -> dict[str, Any]:
+    """The stored results with one part tried again."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    if only == "fuzz":
+        return found | {"bad_inputs": bad_inputs(extent.fuzz_seconds)}
+    rack = Torture(folder, Stream.made(folder, _MOST_FILES), seed)
+    if only == "load":
+        return found | {"load": load(rack.stream, extent.models, extent.files, Asked())}
+    rack.befall(replace(extent, ills=(only,)))
+    fresh = {fault["name"]: fault for fault in rack.faults}
+    faults = [fresh.get(fault["name"], fault) for fault in found["faults"]]
+    return found | {"faults": faults}
+
+
 def bad_inputs(seconds: float) -> dict[str, Any] | None:
     """What the fuzzer tells, where there is one."""
     if not seconds or not FUZZ.exists():
@@ -183,10 +198,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fuzz", type=float, default=Extent().fuzz_seconds)
+    parser.add_argument("--only", choices=[*Extent().ills, "load", "fuzz"])
     options = parser.parse_args()
     extent = QUICK if options.quick else Extent(fuzz_seconds=options.fuzz)
     with tempfile.TemporaryDirectory(prefix="shiftwatch-torture-") as name:
-        found = torture(extent, Path(name), options.seed)
+        if options.only:
+            found = anew(options.only, extent, Path(name), options.seed)
+        else:
+            found = torture(extent, Path(name), options.seed)
     if options.quick:
         print(table(found))
     else:

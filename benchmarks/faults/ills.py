@@ -18,11 +18,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.faults.life import Life, Lives
+from benchmarks.faults.life import Life, Lives, judged
 from benchmarks.faults.stream import MODEL
 
 _FILES = 3
 _DISK_MB = 8
+_JUDGED_AT = "shiftwatch_last_batch_processed_timestamp_seconds"
 _PAGE_OF_AN_INDEX = "SELECT pageno FROM dbstat WHERE name = 'files_by_uri' LIMIT 1"
 _HOUR, _YEAR = 3600.0, 365.0 * 86400
 
@@ -131,48 +132,55 @@ def terminated(ill: Ill) -> bool:
 
 
 def clock_back(ill: Ill) -> bool:
-    """The clock jumps an hour back while it runs, and stays so."""
-    return _with_clock(ill, _nothing, -_HOUR)
+    """The clock jumps an hour back while it runs, and later forward again."""
+    return _with_clock(ill, _jump, -_HOUR)
 
 
 def clock_ahead(ill: Ill) -> bool:
     """The clock jumps a year ahead while it runs, and back."""
-    return _with_clock(ill, _nothing, _YEAR)
+    return _with_clock(ill, _jump, _YEAR)
 
 
 def suspended(ill: Ill) -> bool:
-    """Daemon and worker are stopped in the middle of a check; an hour later they go on."""
-
-    def stop(life: Life) -> None:
-        worker = life.until(life.worker)
-        for number in (signal.SIGSTOP, signal.SIGCONT):
-            for pid in (life.process.pid, worker):
-                _signal(pid, number)
-
-    return _with_clock(ill, stop, _HOUR)
+    """Daemon and worker are stopped in the middle of a step; an hour later they go on."""
+    return _with_clock(ill, _sleep, _HOUR)
 
 
-def _with_clock(ill: Ill, befalls: Callable[[Life], None], seconds: float) -> bool:
+def _with_clock(ill: Ill, befalls: Callable[[Ill, Life, Path, float], None], by: float) -> bool:
+    """Whether what is judged after it has the new time, and what comes then is judged too."""
     clock = ill.lives.arena.folder / "clock"
     _set(clock, 0.0)
     with ill.lives.begun({"clock": str(clock)}) as life:
         life.until_judged(ill.hand())
-        runs_before = life.metric("shiftwatch_last_batch_processed_timestamp_seconds")
-        ill.hand()
-        befalls(life)
-        _set(clock, seconds)
+        before = life.metric(_JUDGED_AT)
+        befalls(ill, life, clock, by)
         life.until_judged(ill.lives.arena.handed)
-        runs_after = life.metric("shiftwatch_last_batch_processed_timestamp_seconds")
-        moved = (runs_after or 0.0) - (runs_before or 0.0)
+        moved = (life.metric(_JUDGED_AT) or 0.0) - (before or 0.0)
         _set(clock, 0.0)
         life.until_judged(ill.hand())
-        # The files may have been judged just before the jump; if after, by the clock as it is.
-        return abs(moved) < 60 or abs(moved - seconds) < 60
+        return abs(moved - by) < 60
 
 
-def _nothing(life: Life) -> None:
-    """The clock is all."""
+def _jump(ill: Ill, life: Life, clock: Path, by: float) -> None:
     del life
+    _set(clock, by)
+    ill.hand()
+
+
+def _sleep(ill: Ill, life: Life, clock: Path, by: float) -> None:
+    """Stop both while files wait to be judged; who is too late hands over more."""
+    slept = False
+    while not slept:
+        handed = ill.hand()
+        worker = life.until(life.worker)
+        for pid in (life.process.pid, worker):
+            _signal(pid, signal.SIGSTOP)
+        if judged(ill.lives.arena) < handed:
+            _set(clock, by)
+            time.sleep(1.0)
+            slept = True
+        for pid in (worker, life.process.pid):
+            _signal(pid, signal.SIGCONT)
 
 
 def _set(clock: Path, seconds: float) -> None:
