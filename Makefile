@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fix docs bench bench-peers growth soak calibrate image lock audit sbom system-packages clean
+.PHONY: help setup setup-run demo test check fix docs bench bench-peers growth soak torture fuzz badinput calibrate image lock audit sbom system-packages clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,15 @@ growth: setup ## time and memory against rows, columns, categories and stored ch
 
 soak: setup ## 10 000 checks with a flat memory, or status 1: a quarter of an hour; writes benchmarks/results/soak.json
 	$(BIN)/python benchmarks/soak.py
+
+torture: setup ## kill, starve, lock, confuse and flood the daemon; nothing may be lost: a quarter of an hour; writes benchmarks/reliability.md
+	$(BIN)/python benchmarks/torture.py
+
+fuzz: setup ## mutated Parquet, ONNX and configuration for SECONDS: every answer has a name, or status 1
+	$(BIN)/python benchmarks/fuzz.py $(or $(SECONDS),120)
+
+badinput: setup ## judge every kind of bad input; writes benchmarks/badinput.md
+	$(BIN)/python benchmarks/badinput.py
 
 calibrate: setup ## false-alarm rates, power and delay by simulation; writes benchmarks/results/calibration.json
 	$(BIN)/python benchmarks/calibrate.py

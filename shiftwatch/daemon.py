@@ -43,6 +43,10 @@ _Done = TypeVar("_Done")
 _FORGET_SECONDS = 3600.0
 """Between two looks for what is too old to keep."""
 
+_JUMP_SECONDS = 86_400.0
+"""A clock that gained more than this at once is not believed for as long: what would be too old by
+it stays. A year ahead for a minute would forget all but the last month."""
+
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the daemon has its own, and ends with status 0."""
@@ -106,6 +110,8 @@ class Daemon:
         self._stopping = False
         self._reloading = threading.Event()
         self._forgotten_at = 0.0
+        self._offset = time.time() - time.monotonic()
+        self._believed_from = 0.0
         self._ticker: Ticker | None = None
 
     async def run(self) -> None:
@@ -281,7 +287,13 @@ class Daemon:
 
     def _forget(self) -> None:
         """Drop what is older than the store is to keep, now and then."""
-        now = time.time()
+        now, steady = time.time(), time.monotonic()
+        before, self._offset = self._offset, now - steady
+        if abs(self._offset - before) > _JUMP_SECONDS:
+            self._believed_from = steady + _JUMP_SECONDS
+            _LOG.warning("the clock jumped", extra={"seconds": round(self._offset - before)})
+        if steady < self._believed_from:
+            return
         if abs(now - self._forgotten_at) >= _FORGET_SECONDS:
             self._forgotten_at = now
             present = self._monitor.present_files()

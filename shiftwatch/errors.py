@@ -59,12 +59,20 @@ class StoreError(ShiftwatchError):
     """The history cannot be opened, read or written."""
 
 
+class StoreDamagedError(StoreError):
+    """The history is no sound database."""
+
+
 class StoreInUseError(StoreError):
     """Another process has the history open for writing."""
 
 
 class WorkerError(ShiftwatchError):
     """The worker process died, ran out of memory or out of time."""
+
+
+class WorkerDiedError(WorkerError):
+    """The worker ended without an answer: it was killed, or it crashed."""
 
 
 class TimeLimitError(WorkerError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import platform
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,9 +18,10 @@ from pathlib import Path
 
 from shiftwatch import __version__, acceptance
 from shiftwatch.acceptance import Span
-from shiftwatch.attempt import GivenUpError, attempt, failed, inspected
+from shiftwatch.attempt import Call, GivenUpError, attempt, failed, inspected
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
+from shiftwatch.insist import insisting
 from shiftwatch.progress import Listener
 from shiftwatch.requests import Check, Context, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
@@ -99,6 +101,7 @@ class Monitor:
         self._clock = clock
         self._stopping = False
         self._workers: list[Worker] = []
+        self._set_aside = store.set_aside
         self._watched = {
             model.name: self._watch(model, fingerprints[model.name]) for model in settings.models
         }
@@ -127,6 +130,7 @@ class Monitor:
         Stopped
             After :meth:`stop`.
         """
+        self._set_aside = self._store.set_aside
         with self._hired() as worker:
             for name in models if models is not None else tuple(self._watched):
                 if self._stopping:
@@ -150,7 +154,8 @@ class Monitor:
         watched = self._watched[model]
         listed = confined(watched.settings.batches, path)
         with self._hired() as worker:
-            (facts,) = inspected(worker.call, (listed,), watched.settings.columns.time)
+            ask = insisting(worker.call, watched.tally.add_death)
+            (facts,) = inspected(ask, (listed,), watched.settings.columns.time)
             piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
             batch = Batch(
                 batch_id((piece,)),
@@ -161,7 +166,7 @@ class Monitor:
                 facts.fault,
             )
             request = Check(watched.context, batch, None, self._clock(), alone=True)
-            return attempt(worker.call, request, watched.past, _reference_rows(watched)).run
+            return attempt(ask, request, watched.past, _reference_rows(watched)).run
 
     def accept(self, model: str, span: Span, note: str) -> Acceptance:
         """Take the rows of judged batches as the reference from now on.
@@ -174,9 +179,9 @@ class Monitor:
         watched = self._watched[model]
         proposal = acceptance.propose(self._store, model, span)
         with self._hired() as worker:
-            word = acceptance.accepted(
-                proposal, watched.context, note, worker.call, round(self._clock(), 6)
-            )
+            ask = insisting(worker.call, watched.tally.add_death)
+            now = round(self._clock(), 6)
+            word = acceptance.accepted(proposal, watched.context, note, ask, now)
         return self._said(watched, word)
 
     def undo_acceptance(self, model: str, note: str) -> Acceptance:
@@ -244,11 +249,12 @@ class Monitor:
 
     def _step_model(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
         """One model's share of a step; what goes wrong here stays with this model."""
+        ask = insisting(worker.call, watched.tally.add_death)
         try:
-            self._prepare(watched, worker)
-            self._accept(watched, worker)
+            self._prepare(watched, ask)
+            self._accept(watched, ask)
             self._show(watched, fault=None, monitor_state=_state_of(watched.status.last_run))
-            yield from self._work_off(watched, worker)
+            yield from self._work_off(watched, ask)
         except Stopped:
             raise
         except Exception as fault:
@@ -261,22 +267,26 @@ class Monitor:
             text = str(fault) if expected else f"internal error: {type(fault).__name__}: {fault}"
             self._show(watched, fault=text, monitor_state="error")
 
-    def _prepare(self, watched: _Watched, worker: Worker) -> None:
+    def _prepare(self, watched: _Watched, ask: Call) -> None:
         """Load the model and the reference when they are first needed, or have changed."""
         if watched.status.reference is None:
-            info: PreparedInfo = worker.call(Prepare(watched.context))
+            info: PreparedInfo = ask(Prepare(watched.context))
             self._show(watched, reference=info.reference, model=info.model, tests=info.tests)
 
-    def _accept(self, watched: _Watched, worker: Worker) -> None:
+    def _accept(self, watched: _Watched, ask: Call) -> None:
         """Put new files in order and remember them before anything is judged."""
         name, settings = watched.settings.name, watched.settings
         listed = list_folder(settings.batches)
         known = self._store.listed_before(name, (file.uri for file in listed))
         new = new_files(listed, known)
+        if new:  # looking into thousands takes a while, and they wait meanwhile
+            changed = min(file.modified_ns for file in new) / 1e9
+            behind = max(watched.status.backlog, len(new))
+            self._show(watched, backlog=behind, oldest_at=_earliest(changed, watched))
         facts: list[FileFacts] = []
         for start in range(0, len(new), _FILES_PER_CALL):
             part = new[start : start + _FILES_PER_CALL]
-            found = inspected(worker.call, part, settings.columns.time)
+            found = inspected(ask, part, settings.columns.time)
             facts += [acceptable(file, settings.window) for file in found]
         accepted = self._store.accept_files(name, order(self._complete(watched, facts)))
         time_done = self._cursor(name).time_done if accepted else None
@@ -307,20 +317,39 @@ class Monitor:
         age = self._clock() - file.modified_ns / 1e9
         return age if age >= 0 else self._clock() - seen
 
-    def _work_off(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
+    def _work_off(self, watched: _Watched, ask: Call) -> Iterator[Run]:
         if not watched.due:
-            self._show(watched, backlog=len(watched.waiting))
+            self._show_waiting(watched)
             return
         cursor = self._cursor(watched.settings.name)
         batches, seen = self._due(watched, cursor)
+        since = self._waiting_since(watched, batches)
         for index, batch in enumerate(batches):
             if self._stopping:
                 raise Stopped
-            self._show(watched, backlog=len(batches) - index + len(watched.waiting))
+            behind = len(batches) - index + len(watched.waiting)
+            self._show(watched, backlog=behind, oldest_at=since[index])
             cursor = replace(advance(cursor, batch), judged=frozenset())
-            yield self._judge(watched, worker, (batch, cursor))
+            yield self._judge(watched, ask, (batch, cursor))
         watched.due, watched.settled = False, seen
-        self._show(watched, backlog=len(watched.waiting))
+        self._show_waiting(watched)
+
+    def _show_waiting(self, watched: _Watched) -> None:
+        """All is judged but files that may still be in the writing."""
+        oldest = min(watched.waiting.values(), default=None)
+        self._show(watched, backlog=len(watched.waiting), oldest_at=oldest)
+
+    def _waiting_since(self, watched: _Watched, batches: Sequence[Batch]) -> list[float]:
+        """For each batch, when the oldest file of it and of those after it was last changed."""
+        uris = {piece.uri for batch in batches for piece in batch.pieces}
+        listed = self._store.listed_before(watched.settings.name, uris)
+        since: list[float] = []
+        oldest = min(watched.waiting.values(), default=math.inf)
+        for batch in reversed(batches):
+            changed = (listed[piece.uri].modified_ns / 1e9 for piece in batch.pieces)
+            oldest = min(oldest, *changed)
+            since.append(oldest)
+        return since[::-1]
 
     def _due(self, watched: _Watched, cursor: Cursor) -> tuple[tuple[Batch, ...], int]:
         """Batches to judge; and up to which file nothing will be due once they are judged."""
@@ -364,7 +393,7 @@ class Monitor:
             rows_forgotten=self._store.rows_forgotten(name),
         )
 
-    def _judge(self, watched: _Watched, worker: Worker, due: tuple[Batch, Cursor]) -> Run:
+    def _judge(self, watched: _Watched, ask: Call, due: tuple[Batch, Cursor]) -> Run:
         """Judge a batch and store it with the state and the cursor after it."""
         batch, cursor = due
         name = watched.settings.name
@@ -373,7 +402,7 @@ class Monitor:
         now = round(self._clock(), 6)  # as the store keeps it
         request = Check(watched.context, batch, state, now)
         try:
-            answer = attempt(worker.call, request, watched.past, _reference_rows(watched))
+            answer = attempt(ask, request, watched.past, _reference_rows(watched))
         except GivenUpError as fault:
             answer = failed(fault.request, fault, fault.cost)
         except WorkerError as fault:
@@ -423,6 +452,7 @@ class Monitor:
             python=platform.python_version(),
             series_per_model=self._settings.limits.series_per_model,
             checkpoint_at=checkpoint_at,
+            set_aside=self._set_aside,
             ready=ready,
             ready_reason="",
         )
@@ -431,6 +461,11 @@ class Monitor:
 def _reference_rows(watched: _Watched) -> int | None:
     reference = watched.status.reference
     return reference.rows if reference is not None else None
+
+
+def _earliest(changed: float, watched: _Watched) -> float:
+    known = watched.status.oldest_at
+    return changed if known is None else min(known, changed)
 
 
 def _state_of(run: Run | None) -> MonitorState:

@@ -67,6 +67,8 @@ class Counts:
     """CPU seconds of a test in a check, by test."""
     energy_joules: Mapping[str, float] = field(default_factory=dict)
     """By source."""
+    worker_deaths: int = 0
+    """Workers that ended without an answer; what they were asked was asked again."""
     degraded: Mapping[str, int] = field(default_factory=dict)
     """Checks that were made smaller to end within the limit, by step."""
     findings: Mapping[str, int] = field(default_factory=dict)
@@ -114,6 +116,8 @@ class ModelStatus:
     reference: ReferenceInfo | None = None
     model: ModelInfo | None = None
     fault: str | None = None
+    oldest_at: float | None = None
+    """When the oldest file that waits was last changed, in unix seconds; None where none waits."""
     day: DayCost | None = None
     """What the checks of the 24 hours up to the last one took; None before the first."""
 
@@ -129,5 +133,7 @@ class Snapshot:
     reload_successful: bool = True
     reload_at: float | None = None
     checkpoint_at: float | None = None
+    set_aside: int = 0
+    """Damaged histories that lie beside the one in force."""
     ready: bool = False
     ready_reason: str = "starting"

@@ -36,6 +36,11 @@ class Tally:
         self._degraded: Counter[str] = Counter()
         self._findings: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
+        self._deaths = 0
+
+    def add_death(self) -> None:
+        """A worker that ended without an answer."""
+        self._deaths += 1
 
     def add_file(self, outcome: str) -> None:
         """A file that made no batch: duplicate or late."""
@@ -83,6 +88,7 @@ class Tally:
             degraded=dict(self._degraded),
             findings=dict(self._findings),
             skipped=dict(self._skipped),
+            worker_deaths=self._deaths,
         )
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shiftwatch.errors import TimeLimitError, WorkerError
+from shiftwatch.errors import TimeLimitError, WorkerDiedError, WorkerError
 from shiftwatch.progress import Listener, Progress
 from shiftwatch.requests import Keep, Prepare, Request, Survey
 from shiftwatch.settings import LimitSettings
@@ -87,8 +87,10 @@ class Worker:
         TimeLimitError
             If the child takes longer than ``limits.seconds``. It is ended then, and the next call
             starts a new one.
+        WorkerDiedError
+            If the child dies; likewise.
         WorkerError
-            If the child dies or runs out of memory; likewise.
+            If it runs out of memory.
         ShiftwatchError
             What the child itself raised.
         """
@@ -207,14 +209,17 @@ class Worker:
         """What ended the child, in words; the child is gone afterwards."""
         process = self._process
         self.close()
+        if self._killed:
+            return WorkerError("the worker was told to end")
         code = process.returncode if process is not None else None
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            hint = "out of memory? see limits.memory_mb and the container's limit"
-            if -code == signal.SIGXCPU:
+            if -code == signal.SIGXCPU:  # it would take as much again
                 hint = "it took far more CPU time than limits.seconds allows"
-            return WorkerError(f"the worker was killed by {name}", hint=hint)
-        return WorkerError(
+                return WorkerError(f"the worker was killed by {name}", hint=hint)
+            hint = "out of memory? see limits.memory_mb and the container's limit"
+            return WorkerDiedError(f"the worker was killed by {name}", hint=hint)
+        return WorkerDiedError(
             f"the worker ended with status {code}", hint="its traceback is in the log; report it"
         )
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from shiftwatch import demo
+from shiftwatch.daemon import Daemon, Source
 
 pytestmark = pytest.mark.slow  # a daemon, a worker and a stream
 
@@ -200,7 +201,7 @@ def test_a_worker_killed_at_any_moment_leaves_the_daemon_and_every_batch_judged(
         verdicts = judged(daemon, 6)
         assert daemon.process.poll() is None
         assert len({entry["batch_id"] for entry in verdicts}) == len(verdicts) == 6
-        assert {entry["state"] for entry in verdicts} <= {"no_shift", "error"}
+        assert {entry["state"] for entry in verdicts} == {"no_shift"}
 
 
 def _child_of(pid: int) -> int | None:
@@ -269,3 +270,44 @@ def test_a_port_that_is_taken_is_a_configuration_error(folder: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 78
     assert "cannot listen: Address already in use" in done.stderr
+
+
+def test_a_clock_that_jumped_is_not_believed_when_it_comes_to_forgetting(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offset, steady = 0.0, 0.0
+
+    def wall() -> float:
+        return 1.8e9 + steady + offset
+
+    monkeypatch.setattr("shiftwatch.daemon.time.time", wall)
+    monkeypatch.setattr("shiftwatch.daemon.time.monotonic", lambda: steady)
+    daemon = Daemon(Source(str(folder / "shiftwatch.yml"), {}))
+    asked: list[float] = []
+
+    class Kept:
+        def forget(self, days: float, present: object, now: float) -> None:
+            del days, present
+            asked.append(now)
+
+    class Watching:
+        def present_files(self) -> dict[str, frozenset[str]]:
+            return {}
+
+    monkeypatch.setattr(daemon, "_store", Kept(), raising=False)
+    monkeypatch.setattr(daemon, "_monitor", Watching(), raising=False)
+    daemon._forget()
+    offset = 365 * 86_400.0
+    for _ in range(20):
+        steady += 3600
+        daemon._forget()
+    assert asked == [1.8e9], "a year ahead"
+    offset = 0.0
+    for _ in range(30):
+        steady += 3600
+        daemon._forget()
+    assert len(asked) == 1 + 6, "and back: believed after a day without a jump"
+    offset = -3600.0
+    steady += 7200
+    daemon._forget()
+    assert len(asked) == 1 + 7, "an hour is within the bounds"

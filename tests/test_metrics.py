@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 import pytest
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from shiftwatch.metrics import FAMILIES, by_test, render, table
+from shiftwatch.metrics import FAMILIES, by_test, exposition, render, table
 from shiftwatch.price import DayCost
 from shiftwatch.status import (
     BATCH_OUTCOMES,
@@ -80,6 +81,7 @@ def snapshot_of(
         last_run=run,
         last_processed_at=1000.5 if run else None,
         backlog=2,
+        oldest_at=800.25 if run else None,
         counts=counts or Counts(),
         day=day,
     )
@@ -118,6 +120,7 @@ FULL = dataclasses.replace(
             test_seconds={"ks": Histogram().with_value(0.02).with_value(50.0)},
             energy_joules={"estimate": 4.8},
             degraded={"subsample": 2},
+            worker_deaths=3,
         ),
         day=DayCost(10, 20_000, 5.0, 19.2),
     ),
@@ -225,6 +228,7 @@ def test_a_configured_model_has_its_info_series_even_if_nothing_is_loaded() -> N
 
 def test_what_is_not_known_is_absent_rather_than_zero() -> None:
     absent = {
+        "shiftwatch_backlog_oldest_timestamp_seconds",
         "shiftwatch_last_batch_processed_timestamp_seconds",
         "shiftwatch_last_batch_event_timestamp_seconds",
         "shiftwatch_last_checkpoint_timestamp_seconds",
@@ -438,9 +442,47 @@ def test_the_seconds_of_a_test_are_a_histogram_over_all_models(accept: str) -> N
     assert at(samples, f"{name}_sum", test="ks") == pytest.approx(100.04)
 
 
+def test_how_far_judging_is_behind_and_what_it_lost_on_the_way_are_told() -> None:
+    samples = scrape(FULL)
+    assert at(samples, "shiftwatch_backlog_batches", model="churn") == 2
+    assert at(samples, "shiftwatch_backlog_oldest_timestamp_seconds", model="churn") == 800.25
+    assert at(samples, "shiftwatch_worker_deaths_total", model="churn") == 3
+    assert at(scrape(snapshot_of()), "shiftwatch_worker_deaths_total", model="churn") == 0
+
+
 def test_without_a_model_there_is_nothing_to_compare_watching_with() -> None:
     run = dataclasses.replace(run_of(), cost=dataclasses.replace(COST, stages={"test": 0.3}))
     assert "shiftwatch_watching_cost_ratio" not in names_in(scrape(snapshot_of(run)))
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_a_scrape_shows_what_changed_since_the_one_before_and_nothing_else(accept: str) -> None:
+    """Lines of a model that did not change are not made again; the library alone is the judge."""
+    one = with_infos(FULL).models[0]
+    two = dataclasses.replace(one, name="fraud")
+    for models in (
+        (one, two),
+        (one, dataclasses.replace(two, backlog=7)),
+        (dataclasses.replace(one, last_run=None), two),
+        (two,),
+        (dataclasses.replace(one, counts=Counts()), two),
+    ):
+        snapshot = dataclasses.replace(FULL, models=models)
+        encode, content_type = choose_encoder(accept)
+        whole = CollectorRegistry()
+        whole.register(exposition._Collector(list(exposition._points(snapshot))))
+        expected = encode(whole).removesuffix(b"# EOF\n")
+        kind, body = render(snapshot, accept)
+        assert kind == content_type
+        assert body.startswith(expected)
+        assert body.count(b"# EOF\n") == encode(whole).count(b"# EOF\n")
+
+
+def test_another_cap_on_series_and_another_form_are_not_answered_from_memory() -> None:
+    assert render(FULL) != render(FULL, OPENMETRICS)
+    few = dataclasses.replace(FULL, series_per_model=0)
+    assert "shiftwatch_feature_p_value" in names_in(scrape(FULL))
+    assert "shiftwatch_feature_p_value" not in names_in(scrape(few))
 
 
 def test_rendering_leaves_the_snapshot_alone_and_repeats_itself() -> None:

@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from shiftwatch.errors import DataError, WorkerError
+from shiftwatch.insist import TRIES
 from shiftwatch.monitor import Monitor, Stopped, confined
+from shiftwatch.requests import Check, Inspect, Request
 from shiftwatch.settings import (
     ByRows,
     ByTime,
@@ -33,6 +35,7 @@ from shiftwatch.settings import (
 from shiftwatch.status import Snapshot
 from shiftwatch.store import Store
 from shiftwatch.values import Run
+from shiftwatch.worker import Worker
 from tests.streams import LONG_AGO, judge, scope, settings_of
 
 pytestmark = pytest.mark.slow  # every test starts real workers
@@ -142,10 +145,11 @@ def test_no_batch_is_judged_twice_and_alarms_outlive_a_restart(
         assert list(monitor.step()) == []
 
 
-def test_a_worker_killed_in_a_check_is_an_error_run_and_the_next_batch_is_judged(
-    tmp_path: Path, model: ModelSettings
-) -> None:
+def test_a_worker_that_is_killed_costs_no_verdict(tmp_path: Path, model: ModelSettings) -> None:
     _stream(tmp_path, shifted_from=1, count=4)
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    expected = [_essence(run) for run in judge(undisturbed, model)]
     with _open(tmp_path, model) as monitor:
         steps = monitor.step()
         runs = [next(steps), next(steps)]
@@ -153,10 +157,57 @@ def test_a_worker_killed_in_a_check_is_an_error_run_and_the_next_batch_is_judged
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         runs += list(steps)
+        assert monitor.snapshot.models[0].counts.worker_deaths == 1
+    assert [_essence(run) for run in runs] == expected
+
+
+def _make_deadly(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let the worker be killed whenever it is to check this file."""
+    call = Worker.call
+
+    def deadly(worker: Worker, request: Request) -> object:
+        if isinstance(request, Check) and request.batch.uri.endswith(name):
+            call(worker, Inspect((), None))  # so that there is a worker to kill
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+        return call(worker, request)
+
+    monkeypatch.setattr(Worker, "call", deadly)
+
+
+def test_a_batch_that_kills_its_worker_every_time_is_an_error_and_the_next_is_judged(
+    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stream(tmp_path, shifted_from=1, count=4)
+    _make_deadly(monkeypatch, "02.parquet")
+    with _open(tmp_path, model) as monitor:
+        runs = list(monitor.step())
         assert monitor.snapshot.models[0].monitor_state == "ok"
+        assert monitor.snapshot.models[0].counts.worker_deaths == TRIES
     assert [run.verdict for run in runs] == ["no_shift", "shift", "error", "shift"]
     assert "SIGKILL" in runs[2].reasons[0]
     assert runs[2].alarm, "a failure of ours clears no alarm"
+
+
+def test_a_backlog_is_worked_off_oldest_first_and_its_length_and_age_are_told(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=3)
+    for index in range(3):
+        changed = LONG_AGO + 100 * index
+        os.utime(tmp_path / "batches" / f"{index:02}.parquet", (changed, changed))
+    with _open(tmp_path, model) as monitor:
+        told = []
+        for run in monitor.step():
+            status = monitor.snapshot.models[0]
+            told.append((Path(run.batch.uri).name, status.backlog, status.oldest_at))
+        last = monitor.snapshot.models[0]
+    assert told == [
+        ("00.parquet", 3, LONG_AGO),
+        ("01.parquet", 2, LONG_AGO + 100),
+        ("02.parquet", 1, LONG_AGO + 200),
+    ]
+    assert (last.backlog, last.oldest_at) == (0, None)
 
 
 def test_a_step_that_is_stopped_stores_nothing_half_done_and_goes_on_after_a_restart(
@@ -380,16 +431,12 @@ def test_the_state_of_a_model_without_batches_folder_does_not_flicker(
 
 
 def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
-    tmp_path: Path, model: ModelSettings
+    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _stream(tmp_path, shifted_from=9, count=2)
+    _make_deadly(monkeypatch, "01.parquet")
     with _open(tmp_path, model) as monitor:
-        steps = monitor.step()
-        good = next(steps)
-        pid = monitor.worker_pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        (failed,) = list(steps)
+        good, failed = list(monitor.step())
         assert failed.verdict == "error"
         assert monitor.snapshot.models[0].last_processed_at == good.judged_at
     with _open(tmp_path, model) as monitor:
@@ -404,6 +451,7 @@ def test_files_in_the_writing_are_counted_as_waiting(tmp_path: Path, model: Mode
     with _open(tmp_path, model) as monitor:
         assert list(monitor.step()) == []
         assert monitor.snapshot.models[0].backlog == 1
+        assert monitor.snapshot.models[0].oldest_at is not None
 
 
 def test_a_file_from_the_future_is_waited_for_since_it_was_first_seen(

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -382,12 +383,9 @@ def _cut(path: str) -> None:
     os.truncate(path, Path(path).stat().st_size // 2 // 4096 * 4096)
 
 
-@pytest.mark.parametrize("damage", [_scramble, _replace_with_text, _cut])
-def test_a_damaged_file_is_named_and_never_replaced(
-    path: str, damage: Callable[[str], None]
-) -> None:
+def test_a_file_that_does_not_begin_as_ours_is_named_and_left_as_it_is(path: str) -> None:
     _filled(path, 30)
-    damage(path)
+    _replace_with_text(path)
     before = Path(path).read_bytes()
     for _ in range(2):
         with pytest.raises(StoreError) as fault:
@@ -396,6 +394,112 @@ def test_a_damaged_file_is_named_and_never_replaced(
         assert text.startswith(f"{path}: the history is damaged: ")
         assert "move history.db, history.db-wal and history.db-shm away" in text
         assert Path(path).read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [_scramble, _cut])
+def test_a_damaged_file_is_refused_to_readers_and_set_aside_as_it_was_by_the_writer(
+    path: str, damage: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        _filled(path, 30) if number == 1 else None
+        damage(path)
+        before = Path(path).read_bytes()
+        with pytest.raises(StoreError):
+            _read_all(path)
+        with Store.open(path, clock=lambda: START) as store:
+            assert store.set_aside == number
+            commit(store, *(a_run(f"new {number} {each}") for each in range(30)))
+        assert Path(f"{path}.damaged-{number}").read_bytes() == before
+        assert "what could be read of it is in force" in caplog.text
+
+
+def _read_all(path: str) -> None:
+    with Store.read(path) as store:
+        store.runs("churn")
+        store.document("churn")
+        store.judged_ids("churn")
+
+
+def _page_of(path: str, table: str) -> int:
+    """A page in the middle of the leaves of a table."""
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            found = connection.execute(
+                "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'", (table,)
+            ).fetchall()
+        except sqlite3.OperationalError:
+            pytest.skip("this SQLite cannot tell which page is whose")
+    return int(found[len(found) // 2][0])
+
+
+def test_one_bad_page_costs_the_rows_on_it_and_no_alarm(path: str) -> None:
+    with Store.open(path, clock=lambda: START) as store:
+        alarm: list[tuple[Scope, bool]] = [("input", True)]
+        commit(store, *(a_run(f"b{each:03}") for each in range(60)), a_run("last", alarms=alarm))
+        whole = {
+            row.batch_id: store.run("churn", row.batch_id) for row in store.runs("churn", limit=99)
+        }
+        flips = store.flips("churn")
+    page = _page_of(path, "runs")
+    with Path(path).open("r+b") as file:
+        file.seek(4096 * (page - 1))
+        file.write(b"\xff" * 4096)
+    with Store.open(path, clock=lambda: START) as store:
+        kept = {
+            row.batch_id: store.run("churn", row.batch_id) for row in store.runs("churn", limit=99)
+        }
+        assert 40 < len(kept) < 61
+        assert all(whole[name] == run for name, run in kept.items())
+        assert store.judged_ids("churn") == whole.keys(), "nothing is judged again"
+        assert store.state("churn") == ("state last", "cursor last")
+        assert store.flips("churn") == flips
+        newest = store.run("churn")
+        assert newest is not None
+        assert newest.alarm
+    with Store.open(path, clock=lambda: START) as store:
+        assert store.set_aside == 1, "the next start finds it sound"
+
+
+@pytest.mark.parametrize("at", range(1, 4))
+def test_a_rescue_that_is_cut_off_at_any_move_is_taken_up_again(
+    path: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _filled(path, 30)
+    page = _page_of(path, "runs_by_model")
+    with Path(path).open("r+b") as file:
+        file.seek(4096 * (page - 1))
+        file.write(b"\xff" * 4096)
+    moves, rename = itertools.count(1), Path.rename
+
+    def cut_off(source: Path, target: Path) -> Path:
+        if next(moves) == at:
+            raise KeyboardInterrupt
+        return rename(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            Store.open(path, clock=time.time)
+    with Store.open(path, clock=time.time) as store:
+        assert ids(store) == [f"b{number}" for number in range(30)][::-1]
+        assert store.set_aside == 1
+
+
+def test_a_rescue_that_was_killed_is_finished_and_the_old_log_is_not_played_into_the_new_file(
+    path: str,
+) -> None:
+    _filled(path, 3)
+    fresh, aside = Path(f"{path}.rescued"), Path(f"{path}.damaged-1")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    shutil.copy(path, fresh)
+    Path(path).rename(aside)
+    Path(f"{path}-wal").write_bytes(b"of the damaged file")
+    with Store.open(path, clock=time.time) as store:
+        assert ids(store) == ["b2", "b1", "b0"]
+        assert store.set_aside == 1
+    assert Path(f"{aside}-wal").read_bytes() == b"of the damaged file"
+    assert not fresh.exists()
 
 
 def test_a_document_that_was_tampered_with_is_named(store: Store, path: str) -> None:

@@ -2,7 +2,7 @@
 
 In:    a Snapshot, the Accept header, names asked for.
 Out:   content type and bytes; the table of metrics; evidence gathered by test.
-Never: computes a statistic, keeps a value between scrapes, or waits for anything.
+Never: computes a statistic, shows a value of another snapshot, or waits for anything.
 """
 
 from shiftwatch.metrics.exposition import render

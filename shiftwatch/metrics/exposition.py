@@ -2,19 +2,21 @@
 
 In:    a Snapshot, the Accept header, names asked for.
 Out:   content type and bytes.
-Never: computes a statistic, keeps a value between scrapes, or waits for anything.
+Never: computes a statistic, shows a value of another snapshot, or waits for anything.
 
 A collector renders from the snapshot at scrape time, so what one scrape shows belongs together and
-no label outlives what it named.
+no label outlives what it named. The lines of a model whose status is the very same value as at the
+scrape before are the same lines and are not made again: of fifty models one or two change between
+two scrapes, and a scrape of all took 50 ms, ten times as long beside busy threads.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import get_args
+from typing import Any, get_args
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -61,12 +63,78 @@ def render(snapshot: Snapshot, accept: str = "", names: Sequence[str] = ()) -> t
     tuple
         Content type, body in UTF-8. Metrics of the process and of Python come with it.
     """
-    registry = CollectorRegistry(auto_describe=bool(names))
-    for collector in (_SnapshotCollector(snapshot), *_PROCESS):
-        registry.register(collector)
     encode, content_type = choose_encoder(_plain_versions(accept))
-    body = encode(registry.restricted_registry(names) if names else registry)
-    return content_type, body
+    if not names:
+        return content_type, b"".join(_whole(snapshot, encode, content_type))
+    registry = CollectorRegistry(auto_describe=True)
+    for collector in (_Collector(_points(snapshot)), *_PROCESS):
+        registry.register(collector)
+    return content_type, encode(registry.restricted_registry(names))
+
+
+def _whole(snapshot: Snapshot, encode: _Encode, content_type: str) -> Iterator[bytes]:
+    """Family by family: what it says of itself, then the lines of all and of each model."""
+    blocks = _encoded(_general(snapshot), encode)
+    models = [_of_model(status, snapshot, encode, content_type) for status in snapshot.models]
+    _known_lines.keep({status.name for status in snapshot.models})
+    for family, (head, lines) in blocks.items():
+        yield head
+        yield lines
+        for of_model in models:
+            yield of_model.get(family, b"")
+    yield encode(_Process())  # with the mark of the end, where there is one
+
+
+def _of_model(
+    status: ModelStatus, snapshot: Snapshot, encode: _Encode, content_type: str
+) -> Mapping[str, bytes]:
+    """Lines of a model by family."""
+    key = (status.name, content_type, snapshot.series_per_model)
+    known = _known_lines.of(key, status)
+    if known is None:
+        points = _points_of(status, snapshot.series_per_model)
+        known = {family: lines for family, (_, lines) in _encoded(points, encode).items() if lines}
+        _known_lines.note(key, status, known)
+    return known
+
+
+def _encoded(points: Iterable[Point], encode: _Encode) -> dict[str, tuple[bytes, bytes]]:
+    """By family, the comments and the lines of samples, as the library writes them."""
+    return {metric.name: _parted(encode(_One(metric))) for metric in _metrics(points)}
+
+
+def _parted(text: bytes) -> tuple[bytes, bytes]:
+    lines = text.removesuffix(b"# EOF\n").splitlines(keepends=True)
+    samples = [line for line in lines if not line.startswith(b"# ")]
+    return b"".join(lines[: len(lines) - len(samples)]), b"".join(samples)
+
+
+class _Lines:
+    """Of each model the lines of the last scrape, for as long as its status is the same value."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, int], tuple[ModelStatus, Mapping[str, bytes]]] = {}
+
+    def of(self, key: tuple[str, str, int], status: ModelStatus) -> Mapping[str, bytes] | None:
+        before, lines = self._known.get(key, (None, None))
+        return lines if before is status else None
+
+    def note(
+        self, key: tuple[str, str, int], status: ModelStatus, lines: Mapping[str, bytes]
+    ) -> None:
+        # One scraper asks in one form, two while a configuration is changed; more are strangers.
+        while len(self._known) >= _MOST_LINES:
+            self._known.pop(next(iter(self._known)), None)
+        self._known[key] = status, lines
+
+    def keep(self, models: Collection[str]) -> None:
+        """Forget the others."""
+        for key in [key for key in self._known if key[0] not in models]:
+            self._known.pop(key, None)
+
+
+_MOST_LINES = 500
+_known_lines = _Lines()
 
 
 _PROCESS = (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
@@ -90,21 +158,46 @@ _VERSION = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _SnapshotCollector:
-    """One snapshot, as prometheus_client collects it."""
+class _Collector:
+    """Points, as prometheus_client collects them."""
 
-    snapshot: Snapshot
+    points: Iterable[Point]
 
     def describe(self) -> Iterable[Metric]:
         return (_metric(family) for family in FAMILIES)
 
     def collect(self) -> Iterable[Metric]:
-        metrics = {family.name: _metric(family) for family in FAMILIES}
-        for name, values, value in _points(self.snapshot):
-            family, keys = _SAMPLES[name]
-            labels = dict(zip(keys, map(_label, values), strict=True))
-            metrics[family].add_sample(name, labels, value)
-        return metrics.values()
+        return _metrics(self.points)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _One:
+    """One metric, as an encoder wants it."""
+
+    metric: Metric
+
+    def collect(self) -> Iterable[Metric]:
+        return (self.metric,)
+
+
+class _Process:
+    """What is measured of the process and of Python."""
+
+    def collect(self) -> Iterator[Metric]:
+        for collector in _PROCESS:
+            yield from collector.collect()
+
+
+_Encode = Callable[[Any], bytes]
+
+
+def _metrics(points: Iterable[Point]) -> Iterable[Metric]:
+    metrics = {family.name: _metric(family) for family in FAMILIES}
+    for name, values, value in points:
+        family, keys = _SAMPLES[name]
+        labels = dict(zip(keys, map(_label, values), strict=True))
+        metrics[family].add_sample(name, labels, value)
+    return metrics.values()
 
 
 _SAMPLES = {
@@ -127,6 +220,13 @@ def _label(text: str) -> str:
 
 
 def _points(snapshot: Snapshot) -> Iterator[Point]:
+    yield from _general(snapshot)
+    for status in snapshot.models:
+        yield from _points_of(status, snapshot.series_per_model)
+
+
+def _general(snapshot: Snapshot) -> Iterator[Point]:
+    """What is said of the daemon, and sums over all models."""
     # A local version such as 0.1.0+gdeadbee carries the revision it was built from.
     revision = snapshot.version.partition("+")[2]
     yield "shiftwatch_build_info", (snapshot.version, revision, snapshot.python), 1.0
@@ -136,15 +236,19 @@ def _points(snapshot: Snapshot) -> Iterator[Point]:
         "shiftwatch_config_last_reload_success_timestamp_seconds", (), snapshot.reload_at
     )
     yield from _at("shiftwatch_last_checkpoint_timestamp_seconds", (), snapshot.checkpoint_at)
+    yield "shiftwatch_histories_set_aside", (), snapshot.set_aside
     yield from costs.of_all(snapshot.models)
-    for status in snapshot.models:
-        yield from _identity(status)
-        yield from _progress(status)
-        yield from _counters(status)
-        yield from costs.of_model(status)
-        yield from _alarms(status)
-        yield from _tests(status)
-        yield from _features(status, snapshot.series_per_model)
+
+
+def _points_of(status: ModelStatus, series: int) -> Iterator[Point]:
+    """What is said of one model; families of :func:`_general` are not among these."""
+    yield from _identity(status)
+    yield from _progress(status)
+    yield from _counters(status)
+    yield from costs.of_model(status)
+    yield from _alarms(status)
+    yield from _tests(status)
+    yield from _features(status, series)
 
 
 def _at(name: str, labels: tuple[str, ...], value: float | None) -> Iterator[Point]:
@@ -167,6 +271,7 @@ def _progress(status: ModelStatus) -> Iterator[Point]:
     labels = (status.name,)
     event_time = status.last_run.batch.event_time_end if status.last_run else None
     yield "shiftwatch_backlog_batches", labels, status.backlog
+    yield from _at("shiftwatch_backlog_oldest_timestamp_seconds", labels, status.oldest_at)
     yield from _at(
         "shiftwatch_last_batch_processed_timestamp_seconds", labels, status.last_processed_at
     )
@@ -188,6 +293,7 @@ def _counters(status: ModelStatus) -> Iterator[Point]:
         yield "shiftwatch_findings_total", (name, code), count
     for reason, count in _known(SKIP_REASONS, counts.skipped):
         yield "shiftwatch_tests_skipped_total", (name, reason), count
+    yield "shiftwatch_worker_deaths_total", (name,), counts.worker_deaths
     expected = {(test, outcome): 0 for test in status.tests for outcome in TEST_OUTCOMES}
     for key, count in (expected | dict(counts.tests)).items():
         yield "shiftwatch_tests_total", (name, *key), count

@@ -229,6 +229,14 @@ FAMILIES: tuple[Family, ...] = (
         "batches, or give the worker more CPU.",
     ),
     Family(
+        "shiftwatch_backlog_oldest_timestamp_seconds",
+        "gauge",
+        ("model",),
+        "seconds",
+        "Unix time at which the oldest file that waits was last changed. `time()` minus this is "
+        "how far the judging is behind; absent while nothing waits.",
+    ),
+    Family(
         "shiftwatch_last_batch_processed_timestamp_seconds",
         "gauge",
         ("model",),
@@ -350,6 +358,22 @@ FAMILIES: tuple[Family, ...] = (
         "",
         "Checks that were made smaller to end within `limits.seconds`, by how far: fewer rows, "
         "then fewer permutations, then no joint tests. If it grows, raise the limit.",
+    ),
+    Family(
+        "shiftwatch_histories_set_aside",
+        "gauge",
+        (),
+        "",
+        "Damaged histories that lie beside the one in force, which has what could be read of them. "
+        "Above 0, read the log of that start, look after the disk, then take the files away.",
+    ),
+    Family(
+        "shiftwatch_worker_deaths_total",
+        "counter",
+        ("model",),
+        "",
+        "Workers that ended without an answer, which was then asked of another. If it grows, the "
+        "system lacks memory: read the log, compare `limits.memory_mb` with the container's limit.",
     ),
 )
 """Every metric of ours, in the order of exposition; documentation is made from it."""

@@ -2,10 +2,11 @@
 
 In:    files accepted, runs judged, the decision state after each; questions about the past.
 Out:   the same again, also after a crash; StoreError with a hint where that cannot be.
-Never: judges; reads a clock of its own; replaces a damaged file; leaves half a batch.
+Never: judges; reads a clock of its own; deletes a damaged file or hides it; leaves half a batch.
 
 One door to ``sqlite3``. ``history`` is the face; ``sqlite`` opens, locks and checks the file;
-``migrations`` lays the tables; ``writing``, ``reading`` and ``retention`` hold the statements.
+``migrations`` lays the tables; ``rescue`` saves what a damaged file still holds; ``writing``,
+``reading`` and ``retention`` hold the statements.
 """
 
 from shiftwatch.store.history import Store

@@ -18,9 +18,9 @@ from typing import Any, Self
 
 from shiftwatch.budget import Spent
 from shiftwatch.document import from_document, to_document
-from shiftwatch.errors import StoreError
+from shiftwatch.errors import StoreDamagedError, StoreError
 from shiftwatch.price import DayCost
-from shiftwatch.store import migrations, reading, retention, sqlite, writing
+from shiftwatch.store import migrations, reading, rescue, retention, sqlite, writing
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 from shiftwatch.values import Acceptance, FileFacts, Listed, Run
 
@@ -57,20 +57,21 @@ class Store:
     def open(cls, path: str, *, clock: Callable[[], float]) -> Self:
         """Open for writing, after a check of every page and any migration that is due.
 
-        The folder and the file are made if they are missing. ``clock`` gives unix seconds UTC.
+        The folder and the file are made if they are missing. ``clock`` gives unix seconds UTC. A
+        history of ours that is damaged is set aside with its name, and what can be read of it is
+        taken over; :attr:`set_aside` counts these, the log names them.
 
         Raises
         ------
         StoreError
-            If another process has it open (named), the file is damaged or another program's, it
-            was written by a newer release, or the folder cannot be written.
+            If another process has it open (named), the file is another program's or does not even
+            begin as ours, it was written by a newer release, or the folder cannot be written.
         """
         there = Path(path).resolve()
         _make_folder(there.parent)
         held = sqlite.lock(there)
         try:
-            with sqlite.worded(there):
-                return cls(there, clock, _open_writer(there), held)
+            return cls(there, clock, _sound_writer(there), held)
         except BaseException:
             os.close(held)
             raise
@@ -120,6 +121,11 @@ class Store:
     def path(self) -> str:
         """The file, with links resolved."""
         return str(self._path)
+
+    @property
+    def set_aside(self) -> int:
+        """Damaged histories that lie beside this one and nobody has taken away yet."""
+        return len(rescue.set_aside_before(self._path))
 
     # --- files -----------------------------------------------------------------------------
 
@@ -302,6 +308,24 @@ def _make_folder(folder: Path) -> None:
             where=str(folder),
             hint="set `store: {path: ...}` to a folder this user may write in",
         ) from fault
+
+
+def _sound_writer(path: Path) -> sqlite3.Connection:
+    """A connection to the history, or to what could be rescued of it."""
+    with sqlite.worded(path):
+        rescue.finish(path)
+        try:
+            return _worded_writer(path)
+        except StoreDamagedError as fault:
+            if not rescue.is_ours(path):
+                raise
+            rescue.rescue(path, fault)
+            return _open_writer(path)
+
+
+def _worded_writer(path: Path) -> sqlite3.Connection:
+    with sqlite.worded(path):
+        return _open_writer(path)
 
 
 def _open_writer(path: Path) -> sqlite3.Connection:

@@ -2,7 +2,7 @@
 
 In:    a path.
 Out:   connections that are safe after a kill at any moment; StoreError with a hint.
-Never: knows a table; repairs, replaces or deletes a file.
+Never: knows a table; repairs, replaces or deletes a file (`rescue` sets one aside).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Full, LifoQueue
 
-from shiftwatch.errors import StoreError, StoreInUseError
+from shiftwatch.errors import StoreDamagedError, StoreError, StoreInUseError
 
 BUSY_MILLISECONDS = 5000
 """How long a statement waits for a lock: a foreign reader's checkpoint takes far less."""
@@ -38,9 +38,9 @@ _HINTS = {
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def damaged(path: Path, what: str) -> StoreError:
+def damaged(path: Path, what: str) -> StoreDamagedError:
     """The error for a file that is no sound database: where it is and how to go on."""
-    return StoreError(
+    return StoreDamagedError(
         f"the history is damaged: {what}",
         where=str(path),
         hint=f"nothing was changed; stop shiftwatch, move {path.name}, {path.name}-wal and "

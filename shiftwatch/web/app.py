@@ -8,6 +8,7 @@ Never: waits on the event loop: what may wait is a plain function and runs in th
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Request, Response
@@ -27,6 +28,11 @@ from shiftwatch.web.problems import ANY_OTHER, described, install
 ROUTER = APIRouter(responses=ANY_OTHER)
 
 MAX_LIMIT = 1000
+
+_AT_WORK = threading.Lock()
+"""One page is made at a time. Pages only compute, so more threads make none of them sooner, and a
+scrape shares the interpreter with every thread that computes. With 50 reports asked for without a
+pause, a scrape of 50 models took 100 ms (median) beside 40 threads, 45 beside 2, 15 beside 1."""
 
 _T = TypeVar("_T")
 
@@ -182,7 +188,9 @@ async def reload_otherwise() -> None:
 )
 def overview(board: OfBoard) -> HTMLResponse:
     """A page for people: every model, its state in words, its timeline, links to its reports."""
-    return HTMLResponse(pages.overview(board), headers=page_headers(pages.style()))
+    with _AT_WORK:
+        page = pages.overview(board)
+    return HTMLResponse(page, headers=page_headers(pages.style()))
 
 
 @ROUTER.get(
@@ -224,8 +232,9 @@ def batches(
     state: Annotated[Verdict | None, Query(description="Only those with this answer.")] = None,
 ) -> shapes.BatchesShape:
     """Stored verdicts, newest first. Follow `next` to read all of them."""
-    rows = board.runs(model.name, limit=limit, before=before, verdict=state)
-    lines = [shapes.batch_shape(model.name, row) for row in rows]
+    with _AT_WORK:
+        rows = board.runs(model.name, limit=limit, before=before, verdict=state)
+        lines = [shapes.batch_shape(model.name, row) for row in rows]
     following = None
     if len(lines) == limit:
         chosen = f"&state={state}" if state else ""
@@ -264,11 +273,12 @@ def report(
 ) -> Response:
     """The stored report of a batch. Nothing is computed anew."""
     form = form or ("html" if "text/html" in request.headers.get("accept", "") else "json")
-    if form == "html":
-        page = board.html(model.name, batch)
-        return HTMLResponse(_found(page, model.name, batch), headers=page_headers(page_style()))
-    document = board.document(model.name, batch)
-    return JSONResponse(dict(_found(document, model.name, batch)))
+    with _AT_WORK:
+        if form == "html":
+            page = board.html(model.name, batch)
+            return HTMLResponse(_found(page, model.name, batch), headers=page_headers(page_style()))
+        document = board.document(model.name, batch)
+        return JSONResponse(dict(_found(document, model.name, batch)))
 
 
 def _found(report: _T | None, model: str, batch: str | None) -> _T:

@@ -1,0 +1,1 @@
+"""The torture program's parts: see ``benchmarks/torture.py``."""
