@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from shiftwatch.price import DayCost
+from shiftwatch.quarantine import Broken
 from shiftwatch.values import Run
 
 MonitorState = Literal["ok", "insufficient_data", "invalid_data", "stale", "error"]
@@ -67,6 +68,8 @@ class Counts:
     """CPU seconds of a test in a check, by test."""
     energy_joules: Mapping[str, float] = field(default_factory=dict)
     """By source."""
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    """Files put into quarantine, by reason."""
     degraded: Mapping[str, int] = field(default_factory=dict)
     """Checks that were made smaller to end within the limit, by step."""
 
@@ -110,6 +113,12 @@ class ModelStatus:
     reference: ReferenceInfo | None = None
     model: ModelInfo | None = None
     fault: str | None = None
+    quarantined: int = 0
+    """Broken files that were given up and still lie in the folder."""
+    retried: int = 0
+    """Broken files that are looked at again before they are given up."""
+    broken: tuple[Broken, ...] = ()
+    """The first of both, the quarantined before the others."""
     day: DayCost | None = None
     """What the checks of the 24 hours up to the last one took; None before the first."""
 

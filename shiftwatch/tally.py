@@ -8,6 +8,7 @@ Never: is stored; Prometheus expects counters to begin at 0 after a restart.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from shiftwatch.status import Counts, Histogram
 from shiftwatch.values import Cost, Run, Verdict
@@ -34,10 +35,15 @@ class Tally:
         self._test_seconds: dict[str, Histogram] = {}
         self._energy: Counter[str] = Counter()
         self._degraded: Counter[str] = Counter()
+        self._quarantined: Counter[str] = Counter()
 
     def add_file(self, outcome: str) -> None:
         """A file that made no batch: duplicate or late."""
         self._batches[outcome] += 1
+
+    def add_quarantined(self, reasons: Iterable[str]) -> None:
+        """Files put into quarantine, by their reasons."""
+        self._quarantined.update(reasons)
 
     def add_run(self, run: Run) -> None:
         """A judged batch."""
@@ -77,6 +83,7 @@ class Tally:
             test_seconds=dict(self._test_seconds),
             energy_joules=dict(self._energy),
             degraded=dict(self._degraded),
+            quarantined=dict(self._quarantined),
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shiftwatch.errors import DataError
-from shiftwatch.source.listing import list_folder, new_files
+from shiftwatch.source.listing import list_folder
 from shiftwatch.values import Listed
 
 
@@ -190,12 +190,6 @@ def test_files_and_folders_that_vanish_during_the_walk_are_no_error(tmp_path: Pa
     finally:
         stop.set()
         thread.join()
-
-
-def test_new_files_are_those_unknown_or_changed_in_size_or_time() -> None:
-    same, grown, touched, fresh = (Listed(name, 10, 5) for name in ("a", "b", "c", "d"))
-    known = {"a": same, "b": Listed("b", 9, 5), "c": Listed("c", 10, 4), "gone": same}
-    assert new_files([same, grown, touched, fresh], known) == (grown, touched, fresh)
 
 
 def test_listing_and_planning_import_nothing_heavy() -> None:

@@ -5,7 +5,8 @@ Out:   the same again, also after a crash; StoreError with a hint where that can
 Never: judges; reads a clock of its own; replaces a damaged file; leaves half a batch.
 
 One door to ``sqlite3``. ``history`` is the face; ``sqlite`` opens, locks and checks the file;
-``migrations`` lays the tables; ``writing``, ``reading`` and ``retention`` hold the statements.
+``migrations`` lays the tables; ``writing``, ``reading``, ``broken`` and ``retention`` hold the
+statements.
 """
 
 from shiftwatch.store.history import Store
