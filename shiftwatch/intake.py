@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from shiftwatch.quarantine import Broken, broke_in_check, due, left_out, sift
+from shiftwatch.quarantine import CHANGED, Broken, broke_in_check, due, left_out, sift
 from shiftwatch.settings import ModelSettings
 from shiftwatch.source.listing import GONE, walk_folder
 from shiftwatch.source.plan import order
 from shiftwatch.store import AcceptedFile, Store
-from shiftwatch.values import Batch, FileFacts, Listed, Run
+from shiftwatch.values import Batch, FileFacts, Listed, Piece, Run
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,12 @@ class Known:
     def postponed(self) -> bool:
         """Whether a batch broke in its check and is to be judged again."""
         return any(e.in_check and not e.quarantined for e in self.entries.values())
+
+    def without(self, uri: str) -> Known:
+        """The same where a batch of this file was judged, so that it is not retried any more."""
+        if uri not in self.entries or self.entries[uri].quarantined:
+            return self
+        return replace(self, entries={u: e for u, e in self.entries.items() if u != uri})
 
     def rests(self, batch: Batch, now: float, grace: float) -> bool:
         """Whether a batch broke in its check and is not to be looked at again yet."""
@@ -117,31 +124,54 @@ def take_in(
 def note_check(store: Store, settings: ModelSettings, known: Known, run: Run) -> tuple[bool, Noted]:
     """Note a file that looked whole and could not be read when its batch was judged.
 
-    Where a batch is a file, it is judged again after a pause, until its grace is over. Windows of
-    rows and of time go on at once: their order is that of the rows, and no file holds it up.
+    So is one that was replaced meanwhile: what was read is not what was accepted. Where a batch is
+    a file, it is judged again after a pause, until its grace is over. Windows of rows and of time
+    go on at once: their order is that of the rows, and no file holds it up.
 
     Returns
     -------
     tuple
         Whether the run is to be dropped, as the batch is judged again later; the broken files now.
     """
-    broken = {"unreadable", "incomplete"}
-    messages = [finding.message for finding in run.findings if finding.code in broken]
-    if run.batch.fault is not None or not messages:
+    if run.batch.fault is not None or run.verdict == "error":
         return False, Noted(known)
-    now, grace = run.judged_at, settings.window.grace_seconds
+    grace = settings.window.grace_seconds
+    message, piece = _broken_piece(run)
+    listed = store.listed_before(settings.name, (piece.uri,)).get(piece.uri)
+    read = not message
     by_file = settings.window.by == "file"
-    piece = next((p for p in run.batch.pieces if messages[0].startswith(f"{p.uri}: ")), None)
-    listed = store.listed_before(settings.name, (piece.uri,)) if piece is not None else {}
-    if piece is None or piece.uri not in listed:
-        return False, Noted(known)
+    if read and by_file and listed is not None and _is_other(listed):
+        message = f"{piece.uri}: {CHANGED}"
+    if not message or listed is None:
+        return False, Noted(known.without(run.batch.uri))
     before = known.entries.get(piece.uri)
-    file = (listed[piece.uri], piece.sha256)
-    entry = broke_in_check(before, file, messages[0], now, grace)
+    entry = broke_in_check(before, (listed, piece.sha256), message, run.judged_at, grace)
+    if read and entry.quarantined:  # its rows were read all the same, and it never keeps still
+        return False, Noted(known.without(run.batch.uri))
     if not by_file and not entry.quarantined:
-        entry = entry.given_up(now)
+        entry = entry.given_up(run.judged_at)
     store.accept_files(settings.name, (), noted=(entry,))
     return not entry.quarantined, _updated(known, (entry,), ())
+
+
+def _broken_piece(run: Run) -> tuple[str, Piece]:
+    """What a check says of a file it could not read, and that file; nothing of another batch."""
+    broken = ("unreadable", "incomplete")
+    messages = [finding.message for finding in run.findings if finding.code in broken]
+    for piece in run.batch.pieces:
+        for message in messages:
+            if message.startswith(f"{piece.uri}: "):
+                return message, piece
+    return "", run.batch.pieces[0]
+
+
+def _is_other(listed: Listed) -> bool:
+    """Whether a file is another one now than was accepted; one that is gone was read before."""
+    try:
+        found = Path(listed.uri).stat()
+    except OSError:
+        return False
+    return (found.st_size, found.st_mtime_ns) != (listed.size, listed.modified_ns)
 
 
 def _updated(known: Known, noted: Sequence[Broken], whole: Iterable[str]) -> Noted:

@@ -55,6 +55,9 @@ hardly ever change without their time."""
 FEWEST_LOOKS = 3
 """Looks before a file is given up whose own time says nothing about how long it has been broken."""
 
+_TIMELESS = ("refused", "changed", "gone")
+"""Reasons of which the time of the last change says nothing."""
+
 _NOT_BROKEN = ("no column ", "column ", "more than one column ")
 """Beginnings of faults of whole files, which lack what makes them a batch."""
 
@@ -123,8 +126,16 @@ class Broken:
         return replace(self, quarantined_at=now)
 
     def is_due(self, now: float, grace: float) -> bool:
-        """Whether the pause is over; so it is where the clock was set back."""
+        """Whether the pause is over, or the grace; so it is where the clock was set back."""
+        if self.over(now, grace) and not (self.quarantined or self.over(self.looked_at, grace)):
+            return True
         return not self.looked_at <= now < self.looked_at + self.pause(grace)
+
+    def over(self, now: float, grace: float) -> bool:
+        """Whether it has been broken for the grace, by its own time as far as that tells."""
+        changed = self.modified_ns / 1e9
+        known = self.reason not in _TIMELESS and changed <= self.looked_at
+        return now - (changed if known else self.first_at) >= grace
 
 
 def reason_of(facts: FileFacts) -> str | None:
@@ -155,7 +166,7 @@ def reason_in_check(message: str) -> str:
     >>> reason_in_check("a.parquet: was 9 bytes when it was listed, is 5 bytes and 1 rows now")
     'changed'
     """
-    if "when it was listed" in message:
+    if "when it was listed" in message or CHANGED in message:
         return "changed"
     if os.strerror(errno.ENOENT) in message:
         return "gone"
@@ -195,11 +206,7 @@ def due(
         entry = entries.get(file.uri)
         if entry is None:
             return known.get(file.uri) != file
-        if entry.listed != file:
-            return True
-        if entry.in_check and not entry.quarantined:
-            return False  # the check itself looks again
-        return entry.is_due(now, grace)
+        return entry.listed != file or entry.is_due(now, grace)
 
     return tuple(file for file in listed if wanted(file))
 
@@ -247,7 +254,7 @@ def _still(before: Broken, file: FileFacts, reason: str | None) -> bool:
 
 
 def _kept(before: Broken | None, file: FileFacts, noted: list[Broken], whole: list[str]) -> None:
-    """End the entry of a whole file; but its check goes on where it was only touched."""
+    """End the entry of a whole file; but if it broke in its check, that looks again."""
     if before is None:
         return
     if before.in_check and not before.quarantined and file.sha256 == before.sha256:
@@ -287,12 +294,8 @@ def _entry(before: Broken | None, file: FileFacts, reason: str, now: float) -> B
 
 
 def _given_up(entry: Broken, now: float, grace: float) -> bool:
-    """Whether it has been broken for the grace, by its own time as far as that tells."""
-    waited = now - entry.first_at
-    if entry.reason in ("refused", "changed", "gone"):
-        return waited >= grace and entry.looks >= FEWEST_LOOKS
-    unchanged = now - entry.modified_ns / 1e9
-    return (waited if unchanged < 0 else unchanged) >= grace
+    enough = entry.reason not in _TIMELESS or entry.looks >= FEWEST_LOOKS
+    return enough and entry.over(now, grace)
 
 
 def _said(file: FileFacts, grace: float) -> FileFacts:
