@@ -315,9 +315,7 @@ class Monitor:
             if run is not None:
                 cursor = after
                 yield run
-        if not any(
-            entry.in_check for entry in watched.broken.entries.values() if not entry.quarantined
-        ):
+        if not watched.broken.postponed:
             watched.due, watched.settled = False, seen
         self._show(watched, backlog=len(watched.waiting))
 
