@@ -16,6 +16,7 @@ from shiftwatch import budget, decide, energy
 from shiftwatch.budget import Spent
 from shiftwatch.errors import TimeLimitError, WorkerError
 from shiftwatch.provenance import provenance
+from shiftwatch.quarantine import DEADLY
 from shiftwatch.requests import Check, Checked, Inspect, Request
 from shiftwatch.values import Cost, FileFacts, Listed, Run
 
@@ -128,7 +129,7 @@ def inspected(
 
 
 def _deadly(file: Listed, fault: WorkerError) -> FileFacts:
-    text = f"cannot be looked at: {fault.what}"
+    text = f"{DEADLY}{fault.what}"
     return FileFacts(file.uri, file.size, file.modified_ns, "", 0, fault=text, incomplete=True)
 
 

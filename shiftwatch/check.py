@@ -20,6 +20,7 @@ from shiftwatch.errors import DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
 from shiftwatch.phases import WHOLE, Fitted, fitted, span_of
 from shiftwatch.provenance import provenance
+from shiftwatch.quarantine import NO_FOOTER
 from shiftwatch.reference import JOINT, Reference, generator, together
 from shiftwatch.requests import (
     Check,
@@ -36,7 +37,7 @@ from shiftwatch.requests import (
     Surveyed,
 )
 from shiftwatch.sample import Column, Sample
-from shiftwatch.source import facts, parquet
+from shiftwatch.source import parquet
 from shiftwatch.source.fitting import explained, rows_that_fit
 from shiftwatch.source.keeping import keep
 from shiftwatch.survey import max_share, survey
@@ -95,7 +96,7 @@ def check(watched: Watch, request: Check) -> Checked:
             span = span_of(watched, request.batch)
         gathered = _gather(watched, request, stopwatch)
     except DataError as fault:
-        code = "incomplete" if facts.NO_FOOTER in fault.what else "unreadable"
+        code = "incomplete" if NO_FOOTER in fault.what else "unreadable"
         finding = Finding(code, "", str(fault), "invalid")
         return _concluded(watched, request, state, _Judgement.without_tests(finding), stopwatch)
     needed = watched.context.model.window.min_rows

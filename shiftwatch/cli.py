@@ -123,6 +123,7 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
     """Judge every batch that is due now, print one line each, and end."""
     from shiftwatch import config as configuration  # noqa: PLC0415
     from shiftwatch.monitor import Monitor  # noqa: PLC0415
+    from shiftwatch.report import broken_lines  # noqa: PLC0415
     from shiftwatch.store import Store  # noqa: PLC0415
     from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
@@ -142,6 +143,8 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
         if status.backlog and status.fault is None:
             text = f"{status.name}: files that may still be in the writing: {status.backlog}"
             typer.echo(f"{text}; they are looked at again next time", err=True)
+        for line in broken_lines(status):
+            typer.echo(line, err=True)
     faulty = [status for status in snapshot.models if status.fault is not None]
     for status in faulty:
         _complain(f"error: {status.name}: {status.fault}")

@@ -17,6 +17,7 @@ from shiftwatch import settings
 from shiftwatch.budget import STEPS
 from shiftwatch.metrics import FAMILIES
 from shiftwatch.price import ENERGY_SOURCES, STAGES
+from shiftwatch.quarantine import MEANING, REASONS
 from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES
 from shiftwatch.values import FINDING_CODES, SKIP_REASONS
 
@@ -39,6 +40,11 @@ ENERGY = {
     "read (source `rapl`), else estimated (source `estimate`). "
     + "; ".join(f"{source}: {text}" for source, text in ENERGY_SOURCES.items()),
     **ENERGY_SOURCES,
+}
+
+QUARANTINE = {
+    "quarantine": MEANING,
+    **{reason: f"reason for quarantine: {text}" for reason, text in REASONS.items()},
 }
 
 STAGE_MEANINGS = {name: f"stage of a check: {text}" for name, text in STAGES.items()}
@@ -101,7 +107,17 @@ def _senses() -> dict[str, list[str]]:
     """Every name with all it stands for; a key is found by any end of its path."""
     senses: dict[str, list[str]] = {}
     metrics = {family.name: family.help for family in FAMILIES}
-    own = (TESTS, VERDICTS, LAYERS, FINDING_CODES, SKIP_REASONS, STEPS, STAGE_MEANINGS, ENERGY)
+    own = (
+        TESTS,
+        VERDICTS,
+        LAYERS,
+        FINDING_CODES,
+        SKIP_REASONS,
+        STEPS,
+        STAGE_MEANINGS,
+        ENERGY,
+        QUARANTINE,
+    )
     for texts in (*own, metrics):
         for name, text in texts.items():
             senses.setdefault(name, []).append(text)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from shiftwatch import __version__, acceptance
+from shiftwatch import __version__, acceptance, intake
 from shiftwatch.acceptance import Span
 from shiftwatch.attempt import Call, GivenUpError, attempt, failed, inspected
 from shiftwatch.budget import REMEMBERED, Spent
@@ -25,8 +25,8 @@ from shiftwatch.insist import insisting
 from shiftwatch.progress import Listener
 from shiftwatch.requests import Check, Context, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
-from shiftwatch.source.listing import GONE, list_folder, new_files
-from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows, order, plan
+from shiftwatch.source.listing import list_folder
+from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows, plan
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
 from shiftwatch.tally import Tally
@@ -64,12 +64,17 @@ class _Watched:
     tally: Tally
     due: bool = True
     """False when the last plan was worked off and no file has come since."""
-    waiting: dict[str, float] = field(default_factory=dict)
-    """Files that may still be in the writing, and when each was first seen."""
+    broken: intake.Known = field(default_factory=intake.Known)
+    """Files that are broken, as the store knows them."""
     settled: int = 0
     """Number of an accepted file: it and all before it were judged, where a batch is a file."""
     past: tuple[Spent, ...] = ()
     """What the last checks took, the newest last: by it the next one is kept within the limit."""
+
+    @property
+    def waiting(self) -> Mapping[str, float]:
+        """Broken files that are looked at again, and when each was first found so."""
+        return self.broken.retried
 
 
 class Monitor:
@@ -245,7 +250,9 @@ class Monitor:
             self._store.acceptance(model.name),
         )
         past = self._store.spent(model.name, REMEMBERED)
-        return _Watched(model, context, status, Tally(), past=past)
+        known = intake.Known(self._store.broken(model.name))
+        status = _with_broken(status, known)
+        return _Watched(model, context, status, Tally(), past=past, broken=known)
 
     def _step_model(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
         """One model's share of a step; what goes wrong here stays with this model."""
@@ -276,46 +283,33 @@ class Monitor:
     def _accept(self, watched: _Watched, ask: Call) -> None:
         """Put new files in order and remember them before anything is judged."""
         name, settings = watched.settings.name, watched.settings
-        listed = list_folder(settings.batches)
-        known = self._store.listed_before(name, (file.uri for file in listed))
-        new = new_files(listed, known)
-        if new:  # looking into thousands takes a while, and they wait meanwhile
-            changed = min(file.modified_ns for file in new) / 1e9
-            behind = max(watched.status.backlog, len(new))
+        found = intake.look(self._store, settings, self._now())
+        if found.due:  # looking into thousands takes a while, and they wait meanwhile
+            changed = min(file.modified_ns for file in found.due) / 1e9
+            behind = max(watched.status.backlog, len(found.due))
             self._show(watched, backlog=behind, oldest_at=_earliest(changed, watched))
         facts: list[FileFacts] = []
-        for start in range(0, len(new), _FILES_PER_CALL):
-            part = new[start : start + _FILES_PER_CALL]
-            found = inspected(ask, part, settings.columns.time)
-            facts += [acceptable(file, settings.window) for file in found]
-        accepted = self._store.accept_files(name, order(self._complete(watched, facts)))
+        for start in range(0, len(found.due), _FILES_PER_CALL):
+            part = found.due[start : start + _FILES_PER_CALL]
+            looked = inspected(ask, part, settings.columns.time)
+            facts += [acceptable(file, settings.window) for file in looked]
+        accepted, noted = intake.take_in(self._store, settings, found, facts, self._now())
+        self._note_broken(watched, noted)
         time_done = self._cursor(name).time_done if accepted else None
         for file in accepted:
             _note(watched, file, time_done)
         watched.due = watched.due or bool(accepted)
 
-    def _complete(self, watched: _Watched, facts: Sequence[FileFacts]) -> list[FileFacts]:
-        """Without files that may still be in the writing; they are looked at again next time."""
-        settings = watched.settings
-        ready = []
-        present = [file for file in facts if file.fault != GONE]
-        for file in present:
-            if not file.incomplete:
-                ready.append(file)
-            elif self._waited(watched, file) >= settings.window.grace_seconds:
-                fault = f"{file.fault}, after a grace of {settings.window.grace}"
-                ready.append(replace(file, fault=fault))
-        seen = watched.waiting
-        watched.waiting = {file.uri: seen.get(file.uri, self._clock()) for file in present}
-        for file in ready:
-            del watched.waiting[file.uri]
-        return ready
+    def _now(self) -> float:
+        """The time as the store keeps it."""
+        return round(self._clock(), 6)
 
-    def _waited(self, watched: _Watched, file: FileFacts) -> float:
-        """Seconds since a file changed; since it was first seen if it says it is from the future."""
-        seen = watched.waiting.get(file.uri, self._clock())
-        age = self._clock() - file.modified_ns / 1e9
-        return age if age >= 0 else self._clock() - seen
+    def _note_broken(self, watched: _Watched, noted: intake.Noted) -> None:
+        """Remember, count and show what is broken now."""
+        watched.broken = noted.known
+        watched.tally.add_quarantined(entry.reason for entry in noted.fresh)
+        watched.status = _with_broken(watched.status, noted.known)
+        self._show(watched)
 
     def _work_off(self, watched: _Watched, ask: Call) -> Iterator[Run]:
         if not watched.due:
@@ -329,13 +323,17 @@ class Monitor:
                 raise Stopped
             behind = len(batches) - index + len(watched.waiting)
             self._show(watched, backlog=behind, oldest_at=since[index])
-            cursor = replace(advance(cursor, batch), judged=frozenset())
-            yield self._judge(watched, ask, (batch, cursor))
-        watched.due, watched.settled = False, seen
+            after = replace(advance(cursor, batch), judged=frozenset())
+            run = self._judge(watched, ask, (batch, after))
+            if run is not None:
+                cursor = after
+                yield run
+        if not watched.broken.postponed:
+            watched.due, watched.settled = False, seen
         self._show_waiting(watched)
 
     def _show_waiting(self, watched: _Watched) -> None:
-        """All is judged but files that may still be in the writing."""
+        """All is judged but broken files that are looked at again."""
         oldest = min(watched.waiting.values(), default=None)
         self._show(watched, backlog=len(watched.waiting), oldest_at=oldest)
 
@@ -381,7 +379,9 @@ class Monitor:
                 for batch in left
                 if newest[batch.uri] == _listed(counted[batch.uri])
             }
-        return tuple(due.values()), at
+        now, grace = self._now(), watched.settings.window.grace_seconds
+        rested = (each for each in due.values() if not watched.broken.rests(each, now, grace))
+        return tuple(rested), at
 
     def _cursor(self, name: str) -> Cursor:
         """How far judging has come, without the batches judged: they may be many."""
@@ -393,13 +393,16 @@ class Monitor:
             rows_forgotten=self._store.rows_forgotten(name),
         )
 
-    def _judge(self, watched: _Watched, ask: Call, due: tuple[Batch, Cursor]) -> Run:
-        """Judge a batch and store it with the state and the cursor after it."""
+    def _judge(self, watched: _Watched, ask: Call, due: tuple[Batch, Cursor]) -> Run | None:
+        """Judge a batch and store it with the state and the cursor after it.
+
+        None where its file broke while it was read, and is looked at again before it is given up.
+        """
         batch, cursor = due
         name = watched.settings.name
         stored = self._store.state(name)
         state = stored[0] if stored is not None else None
-        now = round(self._clock(), 6)  # as the store keeps it
+        now = self._now()
         request = Check(watched.context, batch, state, now)
         try:
             answer = attempt(ask, request, watched.past, _reference_rows(watched))
@@ -409,6 +412,11 @@ class Monitor:
             if self._stopping:
                 raise Stopped from fault
             answer = failed(request, fault)
+        again, noted = intake.note_check(self._store, watched.settings, watched.broken, answer.run)
+        if noted.known is not watched.broken:
+            self._note_broken(watched, noted)
+        if again:
+            return None
         position = {"rows_done": cursor.rows_done, "time_done": cursor.time_done}
         self._store.commit(answer.run, state=answer.state, cursor=json.dumps(position), now=now)
         watched.tally.add_run(answer.run)
@@ -456,6 +464,18 @@ class Monitor:
             ready=ready,
             ready_reason="",
         )
+
+
+def _with_broken(status: ModelStatus, known: intake.Known) -> ModelStatus:
+    """The status with what is known of broken files."""
+    shown = known.shown
+    quarantined = sum(entry.quarantined for entry in shown)
+    return replace(
+        status,
+        quarantined=quarantined,
+        retried=len(shown) - quarantined,
+        broken=shown[: intake.MOST_SHOWN],
+    )
 
 
 def _reference_rows(watched: _Watched) -> int | None:

@@ -261,7 +261,8 @@ class WindowSettings:
     """Above this many rows a seeded sample is tested: more only make trifles significant."""
 
     grace: str = "5m"
-    """How long a file may lack a readable footer before it is reported as incomplete."""
+    """How long a file may be broken, or still be written, before it is judged as ``invalid_data`` and
+    quarantined. Until then it is looked at again with growing pauses."""
 
     def __post_init__(self) -> None:
         _check_at_least("min_rows", self.min_rows, 1)
@@ -270,7 +271,7 @@ class WindowSettings:
 
     @property
     def grace_seconds(self) -> float:
-        """Seconds since a file's last change during which it may be incomplete."""
+        """Seconds since a file's last change during which it may be broken."""
         return duration_seconds(self.grace)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from shiftwatch.price import DayCost
+from shiftwatch.quarantine import Broken
 from shiftwatch.values import Run
 
 MonitorState = Literal["ok", "insufficient_data", "invalid_data", "stale", "error"]
@@ -69,6 +70,8 @@ class Counts:
     """By source."""
     worker_deaths: int = 0
     """Workers that ended without an answer; what they were asked was asked again."""
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    """Files put into quarantine, by reason."""
     degraded: Mapping[str, int] = field(default_factory=dict)
     """Checks that were made smaller to end within the limit, by step."""
     findings: Mapping[str, int] = field(default_factory=dict)
@@ -118,6 +121,12 @@ class ModelStatus:
     fault: str | None = None
     oldest_at: float | None = None
     """When the oldest file that waits was last changed, in unix seconds; None where none waits."""
+    quarantined: int = 0
+    """Broken files that were given up and still lie in the folder."""
+    retried: int = 0
+    """Broken files that are looked at again before they are given up."""
+    broken: tuple[Broken, ...] = ()
+    """The first of both, the quarantined before the others."""
     day: DayCost | None = None
     """What the checks of the 24 hours up to the last one took; None before the first."""
 

@@ -8,6 +8,7 @@ Never: is stored; Prometheus expects counters to begin at 0 after a restart.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from shiftwatch.status import Counts, Histogram
 from shiftwatch.values import Cost, Run, Verdict
@@ -34,6 +35,7 @@ class Tally:
         self._test_seconds: dict[str, Histogram] = {}
         self._energy: Counter[str] = Counter()
         self._degraded: Counter[str] = Counter()
+        self._quarantined: Counter[str] = Counter()
         self._findings: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._deaths = 0
@@ -45,6 +47,10 @@ class Tally:
     def add_file(self, outcome: str) -> None:
         """A file that made no batch: duplicate or late."""
         self._batches[outcome] += 1
+
+    def add_quarantined(self, reasons: Iterable[str]) -> None:
+        """Files put into quarantine, by their reasons."""
+        self._quarantined.update(reasons)
 
     def add_run(self, run: Run) -> None:
         """A judged batch."""
@@ -89,6 +95,7 @@ class Tally:
             findings=dict(self._findings),
             skipped=dict(self._skipped),
             worker_deaths=self._deaths,
+            quarantined=dict(self._quarantined),
         )
 
 

@@ -13,6 +13,7 @@ from shiftwatch.config.wording import kinds_at
 from shiftwatch.glossary import meaning, names, similar
 from shiftwatch.metrics import FAMILIES
 from shiftwatch.price import ENERGY_SOURCES, STAGES
+from shiftwatch.quarantine import REASONS
 from shiftwatch.twosample.registry import COLUMN_TESTS, JOINT_TESTS
 from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS
 
@@ -21,6 +22,7 @@ from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS
     "name",
     sorted({*COLUMN_TESTS, *JOINT_TESTS, *VERDICTS, *FINDING_CODES, *SKIP_REASONS})
     + [*STAGES, *ENERGY_SOURCES, *STEPS, "energy"]
+    + [*REASONS, "quarantine"]
     + [family.name for family in FAMILIES],
 )
 def test_what_reports_and_metrics_name_has_a_meaning(name: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shiftwatch.errors import DataError
-from shiftwatch.source.listing import list_folder, new_files
+from shiftwatch.source.listing import list_folder, walk_folder
 from shiftwatch.values import Listed
 
 
@@ -85,6 +85,27 @@ def test_links_that_leave_the_folder_are_not_followed(tmp_path: Path) -> None:
     assert names(inside) == ["a.parquet"]
 
 
+def test_what_could_be_a_batch_and_is_left_out_is_named_with_a_reason(tmp_path: Path) -> None:
+    put(tmp_path / "outside.parquet")
+    inside = tmp_path / "inside"
+    put(inside / "a.parquet")
+    (inside / "folder").symlink_to(tmp_path)
+    (inside / "file.parquet").symlink_to(tmp_path / "outside.parquet")
+    (inside / "notes.txt").symlink_to(tmp_path / "outside.parquet")
+    (inside / "circle.parquet").symlink_to(inside / "circle.parquet")
+    os.mkfifo(inside / "pipe.parquet")
+    (inside / os.fsdecode(b"\xff.parquet")).write_bytes(b"x")
+    found = {os.path.relpath(e.uri, inside): e for e in walk_folder(str(inside)).left_out}
+    assert {name: entry.reason for name, entry in found.items()} == {
+        "circle.parquet": "outside",
+        "file.parquet": "outside",
+        "folder": "outside",
+        "pipe.parquet": "not_a_file",
+        "\\xff.parquet": "not_a_file",
+    }
+    assert all(entry.fault for entry in found.values())
+
+
 def test_links_that_stay_inside_are_followed_and_never_in_circles(tmp_path: Path) -> None:
     put(tmp_path / ".data" / "a.parquet")
     (tmp_path / "a.parquet").symlink_to(tmp_path / ".data" / "a.parquet")
@@ -138,6 +159,8 @@ def test_a_folder_below_that_may_not_be_read_is_left_out_with_a_warning(
 ) -> None:
     assert names(tmp_path) == ["a.parquet"]
     assert f"'{unreadable}' is left out: Permission denied" in caplog.text
+    (left_out,) = walk_folder(str(tmp_path)).left_out
+    assert (left_out.uri, left_out.reason) == (unreadable, "refused")
 
 
 def test_a_listing_that_must_be_complete_or_of_that_very_folder_is_an_error(
@@ -190,12 +213,6 @@ def test_files_and_folders_that_vanish_during_the_walk_are_no_error(tmp_path: Pa
     finally:
         stop.set()
         thread.join()
-
-
-def test_new_files_are_those_unknown_or_changed_in_size_or_time() -> None:
-    same, grown, touched, fresh = (Listed(name, 10, 5) for name in ("a", "b", "c", "d"))
-    known = {"a": same, "b": Listed("b", 9, 5), "c": Listed("c", 10, 4), "gone": same}
-    assert new_files([same, grown, touched, fresh], known) == (grown, touched, fresh)
 
 
 def test_listing_and_planning_import_nothing_heavy() -> None:

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from shiftwatch.metrics import FAMILIES, by_test, exposition, render, table
 from shiftwatch.price import DayCost
+from shiftwatch.quarantine import REASONS
 from shiftwatch.status import (
     BATCH_OUTCOMES,
     Counts,
@@ -518,3 +519,15 @@ def test_promtool_finds_no_fault(system: Callable[[str], str]) -> None:
     command = [system("promtool"), "check", "metrics"]
     done = subprocess.run(command, input=body, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_broken_files_are_counted_and_every_reason_is_known_in_advance() -> None:
+    snapshot = snapshot_of(counts=Counts(quarantined={"damaged": 3}))
+    (status,) = snapshot.models
+    status = dataclasses.replace(status, quarantined=2, retried=5)
+    samples = scrape(dataclasses.replace(snapshot, models=(status,)))
+    assert at(samples, "shiftwatch_quarantined_files", model="churn") == 2
+    assert at(samples, "shiftwatch_retried_files", model="churn") == 5
+    for reason in REASONS:
+        value = at(samples, "shiftwatch_quarantines_total", model="churn", reason=reason)
+        assert value == (3 if reason == "damaged" else 0)

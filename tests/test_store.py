@@ -27,6 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shiftwatch.document import to_document
 from shiftwatch.errors import StoreError
+from shiftwatch.quarantine import Broken
 from shiftwatch.settings import ByRows, WindowSettings
 from shiftwatch.source.plan import Cursor, advance, batch_id, plan
 from shiftwatch.store import AcceptedFile, Flip, Store, migrations
@@ -258,6 +259,38 @@ def test_a_file_that_can_be_read_again_is_news(store: Store) -> None:
     store.accept_files("churn", [a_file("a")])
     faults = [file.facts.fault for file in store.accepted_files("churn")]
     assert faults == ["disk error", None]
+
+
+def test_broken_files_are_kept_by_uri_with_any_name_until_they_are_whole(store: Store) -> None:
+    first = Broken("odd\udce9", 4, 5, "", "refused", "cannot be read: no", 1, 10.0, 20.0)
+    other = Broken("a", 6, 7, "ab", "damaged", "bad", 3, 10.0, 90.0, 90.0, in_check=True)
+    store.accept_files("churn", [], noted=[first, other])
+    assert store.broken("churn") == {"a": other, "odd\udce9": first}
+    assert store.broken("fraud") == {}
+    later = replace(first, looks=2, looked_at=30.0)
+    store.accept_files("churn", [a_file("a")], noted=[later], whole=["a"])
+    assert store.broken("churn") == {"odd\udce9": later}
+
+
+def test_files_and_what_is_broken_of_them_are_noted_together_or_not_at_all(store: Store) -> None:
+    entry = Broken("a", 4, 5, "", "refused", "cannot be read: no", 1, 10.0, 20.0, 20.0)
+    impossible = replace(a_file("a"), rows=2**70)
+    with pytest.raises(OverflowError):
+        store.accept_files("churn", [a_file("b"), impossible], noted=[entry])
+    assert (store.broken("churn"), store.accepted_files("churn")) == ({}, ())
+
+
+def test_retention_forgets_broken_files_that_went_long_ago_and_no_others(store: Store) -> None:
+    day = 86_400.0
+    entries = [
+        Broken(uri, 4, 5, "", "refused", "no", 1, at, at, at)
+        for uri, at in (("gone", 0.0), ("here", 0.0), ("recent", 99 * day))
+    ]
+    for model in ("churn", "unlisted"):
+        store.accept_files(model, [], noted=entries)
+    store.forget(10, {"churn": {"here"}}, 100 * day)
+    assert set(store.broken("churn")) == {"here", "recent"}
+    assert set(store.broken("unlisted")) == {"gone", "here", "recent"}
 
 
 def test_a_file_name_that_is_not_unicode_is_kept(store: Store) -> None:
@@ -510,6 +543,20 @@ def test_a_document_that_was_tampered_with_is_named(store: Store, path: str) -> 
     connection.close()
     with pytest.raises(StoreError, match="batch b1: the stored document cannot be read"):
         store.run("churn")
+
+
+def test_a_history_without_a_quarantine_gets_one(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = migrations.MIGRATIONS.index(migrations.lay_broken)
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:place])
+        with Store.open(path, clock=time.time) as store:
+            store.close()
+    with Store.open(path, clock=time.time) as store:
+        assert store.broken("churn") == {}
+        commit(store, a_run("b1"))
+        assert ids(store) == ["b1"]
 
 
 def test_migrations_run_in_order_and_only_what_is_missing(

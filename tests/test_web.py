@@ -29,6 +29,7 @@ from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
 from shiftwatch.errors import ConfigError, DataError, StoreError
+from shiftwatch.quarantine import Broken
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.values import (
     VERDICTS,
@@ -771,6 +772,35 @@ def test_a_doubt_about_the_promise_stands_on_the_page_and_in_the_api() -> None:
     assert "the reference is short" in page.text
     (model,) = get(board, "/api/v1/models").json()["models"]
     assert model["doubts"] == ["the reference is short"]
+
+
+def test_broken_files_stand_on_the_page_and_in_the_api_and_their_names_do_no_harm() -> None:
+    name = "batches/<script>\u202e\udcff.parquet"
+    entries = [
+        Broken(name, 4, 0, "", "refused", "cannot be read: <b>no</b>", 7, 0.0, 60.0, 60.0),
+        Broken("late.parquet", 4, 0, "ab", "no_footer", "no readable footer", 1, 0.0, 60.0),
+    ]
+    status = dataclasses.replace(
+        status_of(run_of()), quarantined=30, retried=1, broken=tuple(entries)
+    )
+    board = board_of(status)
+    html = overview(board)
+    page = _Page(html)
+    html.encode()
+    assert page.badges() == ["no_shift", "invalid_data", "waiting"]
+    assert "In quarantine: 30, looked at again soon: 1." in page.text
+    assert "And 29 more" in page.text
+    assert "<script>\\u202e\\udcff.parquet" in page.text
+    assert "<script>" not in html
+    (model,) = get(board, "/api/v1/models").json()["models"]
+    assert (model["quarantined"], model["retried"]) == (30, 1)
+    first, second = model["broken"]
+    assert first["uri"] == "batches/<script>\u202e\\udcff.parquet"
+    assert (first["reason"], first["quarantined"], second["quarantined"]) == (
+        "refused",
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from prometheus_client.exposition import choose_encoder
 from shiftwatch.metrics import costs
 from shiftwatch.metrics.families import FAMILIES, Family
 from shiftwatch.metrics.view import by_test, strength
+from shiftwatch.quarantine import REASONS
 from shiftwatch.status import BATCH_OUTCOMES, ModelStatus, MonitorState, Snapshot
 from shiftwatch.values import FINDING_CODES, SKIP_REASONS, Scope, TwoSampleResult
 
@@ -272,6 +273,8 @@ def _progress(status: ModelStatus) -> Iterator[Point]:
     event_time = status.last_run.batch.event_time_end if status.last_run else None
     yield "shiftwatch_backlog_batches", labels, status.backlog
     yield from _at("shiftwatch_backlog_oldest_timestamp_seconds", labels, status.oldest_at)
+    yield "shiftwatch_quarantined_files", labels, status.quarantined
+    yield "shiftwatch_retried_files", labels, status.retried
     yield from _at(
         "shiftwatch_last_batch_processed_timestamp_seconds", labels, status.last_processed_at
     )
@@ -285,6 +288,8 @@ def _counters(status: ModelStatus) -> Iterator[Point]:
     name, counts = status.name, status.counts
     for outcome, count in _known(BATCH_OUTCOMES, counts.batches):
         yield "shiftwatch_batches_total", (name, outcome), count
+    for reason, count in _known(REASONS, counts.quarantined):
+        yield "shiftwatch_quarantines_total", (name, reason), count
     for side, count in _known(SIDES, counts.rows):
         yield "shiftwatch_rows_total", (name, side), count
     for scope, count in _known(WATCHED_SCOPES, counts.alarms):

@@ -237,6 +237,29 @@ FAMILIES: tuple[Family, ...] = (
         "how far the judging is behind; absent while nothing waits.",
     ),
     Family(
+        "shiftwatch_quarantined_files",
+        "gauge",
+        ("model",),
+        "files",
+        "Broken files that were given up, each judged once as invalid_data, and links out of the "
+        "folder. Above 0, see the overview page or `shiftwatch once`; mended or removed they go.",
+    ),
+    Family(
+        "shiftwatch_retried_files",
+        "gauge",
+        ("model",),
+        "files",
+        "Files that cannot be read yet: still written, withheld or broken. Each is looked at again "
+        "with growing pauses until `window.grace` is over; then it is quarantined.",
+    ),
+    Family(
+        "shiftwatch_quarantines_total",
+        "counter",
+        ("model", "reason"),
+        "",
+        "Files put into quarantine since the start, by reason; see `shiftwatch explain quarantine`.",
+    ),
+    Family(
         "shiftwatch_last_batch_processed_timestamp_seconds",
         "gauge",
         ("model",),

@@ -5,6 +5,7 @@ Out:   text, complete in itself.
 Never: imports numpy; opens a connection; shows a row of the data.
 """
 
+from shiftwatch.report.broken import broken_lines
 from shiftwatch.report.layers import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
 from shiftwatch.report.line import run_line
 from shiftwatch.report.page import page_style, render_html
@@ -15,6 +16,7 @@ from shiftwatch.report.text import markdown, table
 __all__ = [
     "LAYER_MEANINGS",
     "LAYER_NAMES",
+    "broken_lines",
     "crossed",
     "doubts",
     "markdown",

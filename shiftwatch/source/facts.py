@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shiftwatch.errors import DataError
+from shiftwatch.quarantine import CHANGED, ENCRYPTED, NO_FOOTER, REFUSED
 from shiftwatch.source import matching
 from shiftwatch.source.columns import kind_of, to_column
 from shiftwatch.source.listing import GONE
@@ -35,8 +36,6 @@ from shiftwatch.values import FileFacts, Listed, SchemaColumn
 # Without threads: many failed reads with them abort the interpreter at its end.
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
-
-NO_FOOTER = "no readable footer"
 
 MOST_ROWS = 2**40
 """Rows a file may say it has: a hundred times what the largest files hold."""
@@ -83,7 +82,7 @@ def inspect(listed: Listed, time_column: str | None) -> FileFacts:
             facts = replace(facts, sha256=_sha256(handle))
             after = os.fstat(handle.fileno())
             if listed.size != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
-                return replace(facts, fault="changed while it was read", incomplete=True)
+                return replace(facts, fault=CHANGED, incomplete=True)
             return _with_footer(facts, handle, time_column)
     except OSError as fault:
         return _refused(facts, fault)
@@ -92,7 +91,7 @@ def inspect(listed: Listed, time_column: str | None) -> FileFacts:
 def _refused(facts: FileFacts, fault: OSError) -> FileFacts:
     """The system did not hand out the bytes: this says nothing about them, and may pass."""
     gone = isinstance(fault, FileNotFoundError)
-    text = GONE if gone else f"cannot be read: {one_line(fault)}"
+    text = GONE if gone else f"{REFUSED}{one_line(fault)}"
     return replace(facts, rows=0, fault=text, incomplete=True)
 
 
@@ -139,13 +138,13 @@ def _magic_fault(handle: IO[bytes], size: int) -> str | None:
     handle.seek(-4, os.SEEK_END)
     magic = handle.read(4)
     if magic == _ENCRYPTED:
-        return "encrypted; shiftwatch holds no keys"
+        return f"{ENCRYPTED}; shiftwatch holds no keys"
     return None if magic == _PLAIN else NO_FOOTER
 
 
 def _damage_text(damage: BaseException) -> str:
     text = one_line(damage)
-    return f"encrypted; {text}" if "decrypt" in text.lower() else text
+    return f"{ENCRYPTED}; {text}" if "decrypt" in text.lower() else text
 
 
 def _with_times(facts: FileFacts, file: pq.ParquetFile, time_column: str) -> FileFacts:

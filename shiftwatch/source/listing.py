@@ -1,7 +1,7 @@
 """Which Parquet files a folder holds at this moment.
 
 In:    a path.
-Out:   Listed, sorted by path.
+Out:   Listed, sorted by path; what was left out, by name.
 Never: opens a file; imports pyarrow or numpy; leaves the folder it was given.
 """
 
@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,12 +28,37 @@ HIDDEN = (".", "_")
 GONE = "gone"
 """Fault of a file that was listed and is not there any more; it is no batch."""
 
+_OUTSIDE = "a symbolic link that leads out of the folder"
+
 _VANISHED = (FileNotFoundError, NotADirectoryError)
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A place that is passed over: ``reason`` is a code of ``quarantine.REASONS``."""
+
+    uri: str
+    """As text: bytes of a name that are not UTF-8 are escaped."""
+    reason: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What a folder holds: files, and what was passed over by name; both sorted by uri."""
+
+    files: tuple[Listed, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
 def list_folder(path: str, *, complete: bool = False) -> tuple[Listed, ...]:
+    """The files of :func:`walk_folder`."""
+    return walk_folder(path, complete=complete).files
+
+
+def walk_folder(path: str, *, complete: bool = False) -> Folder:
     """Every Parquet file below a folder, or the one file that the path names.
 
     Names beginning with ``.`` or ``_`` are left out, folders included. A symbolic link is followed
@@ -50,8 +75,9 @@ def list_folder(path: str, *, complete: bool = False) -> tuple[Listed, ...]:
 
     Returns
     -------
-    tuple[Listed, ...]
-        Sorted by ``uri``, which is ``path`` joined with the place below it.
+    Folder
+        Sorted by ``uri``, which is ``path`` joined with the place below it. What could be a batch
+        and is left out is named: links out of the folder, what cannot be looked at, what is no file.
 
     Raises
     ------
@@ -63,23 +89,10 @@ def list_folder(path: str, *, complete: bool = False) -> tuple[Listed, ...]:
     except OSError as fault:
         raise _unreadable(path, fault) from fault
     if not stat.S_ISDIR(found.st_mode):
-        return (Listed(path, found.st_size, found.st_mtime_ns),)
+        return Folder((Listed(path, found.st_size, found.st_mtime_ns),))
     walk = _Walk(os.path.realpath(path), path, complete)
-    return tuple(sorted(walk.files(), key=lambda each: each.uri))
-
-
-def new_files(listed: Iterable[Listed], known: Mapping[str, Listed]) -> tuple[Listed, ...]:
-    """Files that are not known, or have changed their size or time since.
-
-    Examples
-    --------
-    >>> before, after = Listed("a.parquet", 10, 1), Listed("a.parquet", 12, 2)
-    >>> new_files([after], {"a.parquet": before}) == (after,)
-    True
-    >>> new_files([after], {"a.parquet": after})
-    ()
-    """
-    return tuple(each for each in listed if known.get(each.uri) != each)
+    files = tuple(sorted(walk.files(), key=lambda each: each.uri))
+    return Folder(files, tuple(sorted(walk.left_out, key=lambda each: each.uri)))
 
 
 @dataclass(slots=True)
@@ -95,12 +108,15 @@ class _Walk:
     complete: bool
     seen: set[str] = field(default_factory=set)
     waiting: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
     def files(self) -> Iterator[Listed]:
         self.waiting.append(self.path)
         while self.waiting:
             link = self.waiting.pop(0)
-            if self._inside(link) and os.path.realpath(link) not in self.seen:
+            if not self._inside(link):
+                self._name(link, "outside", _OUTSIDE)
+            elif os.path.realpath(link) not in self.seen:
                 yield from self._below(link)
 
     def _below(self, folder: str) -> Iterator[Listed]:
@@ -110,7 +126,7 @@ class _Walk:
                 continue
             try:
                 kind = self._kind(entry)
-                file = _file(entry) if kind == "file" else None
+                file = self._file(entry) if kind == "file" else None
             except OSError as fault:
                 self._leave_out(entry.path, fault)
                 continue
@@ -118,6 +134,8 @@ class _Walk:
                 yield from self._below(entry.path)
             elif kind == "link":
                 self.waiting.append(entry.path)
+            elif kind == "outside":
+                self._name(entry.path, "outside", _OUTSIDE)
             elif file is not None:
                 yield file
 
@@ -131,15 +149,33 @@ class _Walk:
             self._leave_out(folder, fault)
             return []
 
-    def _kind(self, entry: os.DirEntry[str]) -> Literal["folder", "link", "file", "other"]:
+    def _kind(
+        self, entry: os.DirEntry[str]
+    ) -> Literal["folder", "link", "file", "outside", "other"]:
         if entry.is_dir(follow_symlinks=False):
             return "folder"
-        if entry.is_symlink():
-            if entry.is_dir():
-                return "link"
-            if not self._inside(entry.path):
-                return "other"
-        return "file" if entry.name.lower().endswith(SUFFIXES) else "other"
+        if entry.is_symlink() and entry.is_dir():
+            return "link"
+        if not entry.name.lower().endswith(SUFFIXES):
+            return "other"
+        outside = entry.is_symlink() and not self._inside(entry.path)
+        return "outside" if outside else "file"
+
+    def _file(self, entry: os.DirEntry[str]) -> Listed | None:
+        """The entry if it is a regular file with a name that can be written down."""
+        if not _is_text(entry.name):
+            _log.warning("%r is left out: its name is not valid UTF-8", entry.path)
+            self._name(entry.path, "not_a_file", "its name is not valid UTF-8")
+            return None
+        found = entry.stat()
+        if not stat.S_ISREG(found.st_mode):
+            self._name(entry.path, "not_a_file", "is neither a file nor a folder")
+            return None
+        return Listed(entry.path, found.st_size, found.st_mtime_ns)
+
+    def _name(self, path: str, reason: str, fault: str) -> None:
+        text = os.fsencode(path).decode("utf-8", "backslashreplace")
+        self.left_out.append(LeftOut(text, reason, fault))
 
     def _leave_out(self, path: str, fault: OSError) -> None:
         """Go on without a place that cannot be looked at, and say so unless it merely vanished."""
@@ -147,22 +183,14 @@ class _Walk:
             return  # written and taken away between the listing and now: nothing to read
         if self.complete and fault.errno != errno.ELOOP:
             raise _unreadable(path, fault) from fault
-        _log.warning("%r is left out: %s", path, fault.strerror or fault)
+        text = fault.strerror or str(fault)
+        _log.warning("%r is left out: %s", path, text)
+        circle = fault.errno == errno.ELOOP
+        self._name(path, "outside" if circle else "refused", f"cannot be looked at: {text}")
 
     def _inside(self, path: str) -> bool:
         real = os.path.realpath(path)
         return real == self.root or real.startswith(self.root.rstrip(os.sep) + os.sep)
-
-
-def _file(entry: os.DirEntry[str]) -> Listed | None:
-    """The entry if it is a regular file with a name that can be written down."""
-    if not _is_text(entry.name):
-        _log.warning("%r is left out: its name is not valid UTF-8", entry.path)
-        return None
-    found = entry.stat()
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return Listed(entry.path, found.st_size, found.st_mtime_ns)
 
 
 def _is_text(name: str) -> bool:

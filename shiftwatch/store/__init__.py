@@ -6,7 +6,7 @@ Never: judges; reads a clock of its own; deletes a damaged file or hides it; lea
 
 One door to ``sqlite3``. ``history`` is the face; ``sqlite`` opens, locks and checks the file;
 ``migrations`` lays the tables; ``rescue`` saves what a damaged file still holds; ``writing``,
-``reading`` and ``retention`` hold the statements.
+``reading``, ``broken`` and ``retention`` hold the statements.
 """
 
 from shiftwatch.store.history import Store

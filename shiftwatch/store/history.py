@@ -20,7 +20,8 @@ from shiftwatch.budget import Spent
 from shiftwatch.document import from_document, to_document
 from shiftwatch.errors import StoreDamagedError, StoreError
 from shiftwatch.price import DayCost
-from shiftwatch.store import migrations, reading, rescue, retention, sqlite, writing
+from shiftwatch.quarantine import Broken
+from shiftwatch.store import broken, migrations, reading, rescue, retention, sqlite, writing
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 from shiftwatch.values import Acceptance, FileFacts, Listed, Run
 
@@ -129,15 +130,26 @@ class Store:
 
     # --- files -----------------------------------------------------------------------------
 
-    def accept_files(self, model: str, facts: Sequence[FileFacts]) -> tuple[AcceptedFile, ...]:
+    def accept_files(
+        self,
+        model: str,
+        facts: Sequence[FileFacts],
+        *,
+        noted: Iterable[Broken] = (),
+        whole: Iterable[str] = (),
+    ) -> tuple[AcceptedFile, ...]:
         """Append files in this order, all or none; one answer for each.
 
         Where the newest content of a uri is the same but for size and times, its row is updated
         and its old ``seq`` answered; changed content is a new row. Bytes accepted before under
         another uri are marked ``duplicate_of`` it, unless the file was faulty or incomplete.
+
+        With them entries of broken files are written, and those of ``whole`` uris end: a file that
+        is given up is accepted and put into quarantine at once, or neither.
         """
         now = self._clock()
         with self._writing() as connection:
+            broken.note(connection, model, noted, whole)
             return tuple(writing.accept_file(connection, model, file, now) for file in facts)
 
     def known_files(self, model: str) -> Mapping[str, Listed]:
@@ -165,6 +177,11 @@ class Store:
         with self._reading() as connection:
             return reading.rows_forgotten(connection, model)
 
+    def broken(self, model: str) -> Mapping[str, Broken]:
+        """Broken files by uri: in quarantine, or still retried; also some that are gone."""
+        with self._reading() as connection:
+            return broken.read(connection, model)
+
     # --- runs ------------------------------------------------------------------------------
 
     def commit(self, run: Run, *, state: str, cursor: str, now: float) -> None:
@@ -184,6 +201,7 @@ class Store:
         with self._writing() as connection:
             writing.note_judged(connection, run, now)
             writing.note_reached(connection, run)
+            broken.end_retries(connection, run.model, run.batch.uri)
             flipped = writing.note_flips(connection, run, now)
             writing.insert_run(connection, run, flipped=flipped, document=packed)
             writing.note_cost(connection, run)

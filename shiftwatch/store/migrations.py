@@ -159,6 +159,28 @@ def lay_ages(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+_BROKEN = """CREATE TABLE broken (
+    model TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    fault TEXT NOT NULL,
+    looks INTEGER NOT NULL,
+    first_at REAL NOT NULL,
+    looked_at REAL NOT NULL,
+    quarantined_at REAL,
+    in_check INTEGER NOT NULL,
+    PRIMARY KEY (model, uri)
+) WITHOUT ROWID"""
+
+
+def lay_broken(connection: sqlite3.Connection) -> None:
+    """Broken files: those that are retried, and those in quarantine."""
+    connection.execute(_BROKEN)
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -167,6 +189,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     lay_acceptances,
     lay_costs,
     lay_ages,
+    lay_broken,
 )
 """In order; the version of a file is how many of them it has."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from shiftwatch.errors import StoreError
 from shiftwatch.metrics import TestView, by_test
 from shiftwatch.promise import promised
+from shiftwatch.quarantine import REASONS, Broken
 from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
 from shiftwatch.status import ModelStatus
 from shiftwatch.values import Decision, Run
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 TIMELINE = 60
 """Verdicts on the strip of a model."""
+
+_MOST_BROKEN = 20
+"""Broken files named on the card of a model; the API has more."""
 
 _HEIGHTS = {"insufficient_data": 18, "invalid_data": 28, "error": 28, "shift": 40}
 """Pixels of a bar; height and title say the same as the colour."""
@@ -88,6 +92,10 @@ class Card:
     doubts: tuple[str, ...]
     """Why the promise cannot be shown to hold for the last batch."""
     history_fault: str | None
+    quarantined: int
+    retried: int
+    broken: tuple[Broken, ...]
+    """The first broken files; see ``ModelStatus.broken``."""
 
 
 def overview(board: Board) -> str:
@@ -119,6 +127,9 @@ def _card(board: Board, status: ModelStatus, config: Mapping[str, Any]) -> Card:
         promise=_promise(config, points),
         doubts=tuple(finding.message for finding in doubts(run)) if run else (),
         history_fault=fault,
+        quarantined=status.quarantined,
+        retried=status.retried,
+        broken=status.broken[:_MOST_BROKEN],
     )
 
 
@@ -243,6 +254,8 @@ def _environment() -> jinja2.Environment:
         minute=lambda time: time[:16].replace("T", " "),
         number=words.number,
         verdict=_verdict,
+        reason=REASONS.__getitem__,
+        moment=shapes.iso_time,
         report=shapes.report_path,
     )
     return environment

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
+from shiftwatch.quarantine import Broken
 from shiftwatch.report import crossed, doubts
 from shiftwatch.status import ModelStatus, MonitorState
 from shiftwatch.values import Decision, Evidence, Run, Verdict
@@ -79,6 +80,28 @@ class BatchShape:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenShape:
+    """A file that cannot be read."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+
+    uri: str
+    """The file, as far as its name is text."""
+    quarantined: bool
+    """Whether it was given up; else it is looked at again soon."""
+    reason: str
+    """Code of the reason; `shiftwatch explain` has its meaning."""
+    fault: str
+    """What was found."""
+    looks: int
+    """How often it was looked at."""
+    first_at: str
+    """When it was first found broken, ISO 8601 in UTC."""
+    looked_at: str
+    """When it was last looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelShape:
     """A watched model now."""
 
@@ -106,6 +129,12 @@ class ModelShape:
     """Why the model cannot be watched, null if it can."""
     doubts: list[str]
     """Why the promise on false alarms cannot be shown to hold for the newest batch."""
+    quarantined: int
+    """Broken files that were given up and still lie in the folder."""
+    retried: int
+    """Broken files that are looked at again before they are given up."""
+    broken: list[BrokenShape]
+    """The first hundred of both, those given up before the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +249,27 @@ def model_shape(status: ModelStatus) -> ModelShape:
         tests=list(status.tests),
         fault=status.fault,
         doubts=[finding.message for finding in doubts(run)] if run else [],
+        quarantined=status.quarantined,
+        retried=status.retried,
+        broken=[_broken(entry) for entry in status.broken],
     )
+
+
+def _broken(entry: Broken) -> BrokenShape:
+    return BrokenShape(
+        uri=_text(entry.uri),
+        quarantined=entry.quarantined,
+        reason=entry.reason,
+        fault=_text(entry.fault),
+        looks=entry.looks,
+        first_at=iso_time(entry.first_at) or "",
+        looked_at=iso_time(entry.looked_at) or "",
+    )
+
+
+def _text(name: str) -> str:
+    """A name that can be encoded, whatever bytes it is made of."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _scope(decision: Decision) -> ScopeShape:
@@ -335,6 +384,15 @@ _SCOPE_EXAMPLE = ScopeShape(
     also_moving=["income"],
     change_from="0f3c5a1e9b7d2468",
 )
+_BROKEN_EXAMPLE = BrokenShape(
+    uri="batches/2026-09-21T13.parquet",
+    quarantined=True,
+    reason="no_footer",
+    fault="no readable footer",
+    looks=4,
+    first_at="2026-09-21T13:05:00Z",
+    looked_at="2026-09-21T13:10:00Z",
+)
 _MODEL_EXAMPLE = ModelShape(
     model="churn",
     monitor_state="ok",
@@ -347,6 +405,9 @@ _MODEL_EXAMPLE = ModelShape(
     tests=["ks", "chi2", "mmd", "c2st"],
     fault=None,
     doubts=[],
+    quarantined=1,
+    retried=0,
+    broken=[_BROKEN_EXAMPLE],
 )
 _JOB = job_path("churn", "7c1d")
 _ACCEPTANCE_EXAMPLE = AcceptanceShape(
