@@ -20,8 +20,9 @@ from shiftwatch.acceptance import Span
 from shiftwatch.attempt import GivenUpError, attempt, failed
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
+from shiftwatch.places import below, is_remote
 from shiftwatch.progress import Listener
-from shiftwatch.requests import Check, Context, Inspect, Prepare, PreparedInfo
+from shiftwatch.requests import Check, Context, Inspect, List, Prepare, PreparedInfo, Reach
 from shiftwatch.settings import ModelSettings, Settings
 from shiftwatch.source.listing import GONE, list_folder, new_files
 from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, plan
@@ -38,6 +39,9 @@ _FILES_PER_CALL = 200
 
 _RECENT = 50
 """Runs looked through after a restart for the newest that was not an error of ours."""
+
+_FULL_LISTING = 12
+"""Of so many looks into a store of objects one lists everything; the others only what is new."""
 
 _STATES: Mapping[Verdict, MonitorState] = {
     "shift": "ok",
@@ -68,6 +72,10 @@ class _Watched:
     """Number of an accepted file: it and all before it were judged, where a batch is a file."""
     past: tuple[Spent, ...] = ()
     """What the last checks took, the newest last: by it the next one is kept within the limit."""
+    looks: int = 0
+    """Listings of a store of objects so far."""
+    newest: str | None = None
+    """The address among them that sorts last."""
 
 
 class Monitor:
@@ -148,8 +156,9 @@ class Monitor:
             If the path lies outside the model's batches, or is not a readable file.
         """
         watched = self._watched[model]
-        listed = confined(watched.settings.batches, path)
+        place = confined(watched.settings.batches, path)
         with self._hired() as worker:
+            listed = place if isinstance(place, Listed) else _only(worker.call(List(place)), place)
             (facts,) = worker.call(Inspect((listed,), watched.settings.columns.time))
             piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
             batch = Batch(
@@ -195,16 +204,18 @@ class Monitor:
     def present_files(self) -> Mapping[str, frozenset[str]]:
         """Files now in each model's folder: what the store must not forget."""
         present = {}
-        for name, watched in self._watched.items():
-            with suppress(DataError):  # a folder that cannot be listed loses nothing from the store
-                files = list_folder(watched.settings.batches, complete=True)
-                present[name] = frozenset(file.uri for file in files)
+        with self._hired() as worker:
+            for name, watched in self._watched.items():
+                # A folder that cannot be listed loses nothing from the store.
+                with suppress(DataError, WorkerError):
+                    files = files_now(watched.settings.batches, worker, complete=True)
+                    present[name] = frozenset(file.uri for file in files)
         return present
 
     @contextmanager
     def _hired(self) -> Iterator[Worker]:
         """A worker that :meth:`stop` knows."""
-        with Worker(self._settings.limits, self._listener) as worker:
+        with Worker(self._settings.limits, self._listener, reach_of(self._settings)) as worker:
             self._workers.append(worker)
             try:
                 if self._stopping:
@@ -270,7 +281,7 @@ class Monitor:
     def _accept(self, watched: _Watched, worker: Worker) -> None:
         """Put new files in order and remember them before anything is judged."""
         name, settings = watched.settings.name, watched.settings
-        listed = list_folder(settings.batches)
+        listed = _files(watched, worker)
         known = self._store.listed_before(name, (file.uri for file in listed))
         new = new_files(listed, known)
         facts: list[FileFacts] = []
@@ -461,22 +472,65 @@ def _is_duplicate(file: AcceptedFile) -> bool:
     return batch_id((own,)) == batch_id((replace(own, uri=file.duplicate_of),))
 
 
-def confined(folder: str, path: str) -> Listed:
-    """The file at ``path``, if it truly lies below ``folder``.
+def reach_of(settings: Settings) -> Reach | None:
+    """What a worker must know of stores of objects; None where nothing lies in one."""
+    if not any(model.remote for model in settings.models):
+        return None
+    return Reach(settings.stores, str(Path(settings.store.path).with_suffix(".objects")))
+
+
+def _files(watched: _Watched, worker: Worker) -> Sequence[Listed]:
+    """The files of a look; of a store of objects only what is new, except now and then."""
+    path = watched.settings.batches
+    if not is_remote(path):
+        return list_folder(path)
+    whole = watched.looks % _FULL_LISTING == 0
+    files: Sequence[Listed] = worker.call(List(path, after=None if whole else watched.newest))
+    watched.looks += 1
+    watched.newest = max((file.uri for file in files), default=watched.newest)
+    return files
+
+
+def files_now(path: str, worker: Worker, *, complete: bool = False) -> Sequence[Listed]:
+    """All files of a folder, or of a prefix, which the worker lists."""
+    if not is_remote(path):
+        return list_folder(path, complete=complete)
+    files: Sequence[Listed] = worker.call(List(path, complete=complete))
+    return files
+
+
+def _only(files: Sequence[Listed], uri: str) -> Listed:
+    if [file.uri for file in files] != [uri]:
+        raise DataError("no such file below the configured batches", where=uri)
+    return files[0]
+
+
+def confined(folder: str, path: str) -> Listed | str:
+    """The file at ``path``, if it truly lies below ``folder``; of an object its address.
 
     Raises
     ------
     DataError
-        If it lies elsewhere, also by way of ``..`` or a symbolic link, or is no file.
+        If it lies elsewhere, also by way of ``..`` or a symbolic link, or is no file. Whether
+        there is an object of that name is for the worker to see.
     """
+    if is_remote(folder):
+        try:
+            return below(folder, path)
+        except ValueError:
+            raise _outside(path) from None
     root = Path(folder).resolve()
     file = (root / path).resolve()
     if not file.is_relative_to(root):
-        raise DataError(
-            "lies outside the configured batches", where=path, hint="give a path below `batches:`"
-        )
+        raise _outside(path)
     if not file.is_file():
         raise DataError("no such file below the configured batches", where=path)
     facts = file.stat()
     # The path as configured: folders called key=value are columns, also where they are links.
     return Listed(str(Path(folder) / path), facts.st_size, facts.st_mtime_ns)
+
+
+def _outside(path: str) -> DataError:
+    return DataError(
+        "lies outside the configured batches", where=path, hint="give a path below `batches:`"
+    )

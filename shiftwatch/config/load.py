@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from shiftwatch.config.fault import ConfigFaultsError, Fault, KeyPath, key_text
 from shiftwatch.config.tree import Tree, read_tree
 from shiftwatch.config.wording import Problem, kinds_at, look_up, problems
+from shiftwatch.places import is_remote
 from shiftwatch.settings import (
     ByRows,
     ByTime,
@@ -245,7 +246,7 @@ def _model_problems(model: ModelSettings, path: KeyPath) -> Iterator[Problem]:
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     def absolute(path: str) -> str:
-        return os.path.normpath(folder / path)
+        return path if is_remote(path) else os.path.normpath(folder / path)
 
     models = tuple(
         replace(
@@ -259,4 +260,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     store = replace(settings.store, path=absolute(settings.store.path))
     tokens = settings.web.tokens_file
     web = replace(settings.web, tokens_file=None if tokens is None else absolute(tokens))
-    return replace(settings, models=models, store=store, web=web)
+    own = settings.stores.s3.ca_file
+    s3 = replace(settings.stores.s3, ca_file=None if own is None else absolute(own))
+    stores = replace(settings.stores, s3=s3)
+    return replace(settings, models=models, store=store, web=web, stores=stores)

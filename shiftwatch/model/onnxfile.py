@@ -76,6 +76,29 @@ def read(path: str) -> OnnxFile:
         raise _not_onnx(path, "the file is damaged or cut off") from fault
 
 
+def weights_of(path: str) -> tuple[str, ...]:
+    """Where the external weights of a model lie, as it says, without looking there; sorted.
+
+    Raises
+    ------
+    ModelError
+        If the file is no ONNX model; see :func:`read`.
+    """
+    data = _bytes(path)
+    _refuse_lookalikes(data, path)
+    try:
+        graphs = [value for number, value in _fields(memoryview(data)) if number == _MODEL_GRAPH]
+        return tuple(sorted({name for graph in graphs for name in _graph(_message(graph))[1]}))
+    except (ValueError, IndexError) as fault:
+        raise _not_onnx(path, "the file is damaged or cut off") from fault
+
+
+def _message(value: int | memoryview) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("a number where a message was expected")  # noqa: TRY004 - bad bytes
+    return value
+
+
 def _bytes(path: str) -> bytes:
     try:
         return Path(path).read_bytes()

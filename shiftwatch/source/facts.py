@@ -11,6 +11,7 @@ times themselves costs less than hashing the file does.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -24,8 +25,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shiftwatch.errors import DataError
-from shiftwatch.source import matching
+from shiftwatch.errors import AwayError, DataError
+from shiftwatch.places import is_remote
+from shiftwatch.source import matching, objects
 from shiftwatch.source.columns import kind_of, to_column
 from shiftwatch.source.listing import GONE
 from shiftwatch.source.widths import SLICE_ROWS
@@ -38,6 +40,7 @@ pa.set_io_thread_count(1)
 NO_FOOTER = "no readable footer"
 
 _HASH_BYTES = 1 << 20
+_OBJECT_BYTES = 8 << 20  # a request each
 _BUFFER_BYTES = 1 << 18  # without it pyarrow holds all compressed columns of a row group at once
 _SHORTEST = 12  # magic, length of the footer, magic
 _PLAIN, _ENCRYPTED = b"PAR1", b"PARE"
@@ -63,8 +66,15 @@ def inspect(listed: Listed, time_column: str | None) -> FileFacts:
         it may still be in the writing (no closing footer, or other bytes than were listed), or the
         system would not hand out its bytes (permissions, a disk or network that fails). The fault
         of a file that is not there any more is :data:`shiftwatch.source.listing.GONE`.
+
+    Raises
+    ------
+    AwayError
+        If the store of an object does not answer: it would not for the next one either.
     """
     facts = FileFacts(listed.uri, listed.size, listed.modified_ns, "", 0)
+    if is_remote(listed.uri):
+        return _object_facts(facts, time_column)
     try:
         with Path(listed.uri).open("rb") as handle:
             before = os.fstat(handle.fileno())
@@ -77,6 +87,23 @@ def inspect(listed: Listed, time_column: str | None) -> FileFacts:
         return _refused(facts, fault)
 
 
+def _object_facts(facts: FileFacts, time_column: str | None) -> FileFacts:
+    try:
+        with objects.opened(facts.uri) as handle:
+            handle.seek(0, os.SEEK_END)
+            if handle.tell() != facts.size:
+                return replace(facts, fault="changed while it was read", incomplete=True)
+            handle.seek(0)
+            facts = replace(facts, sha256=_sha256(handle, _OBJECT_BYTES))
+            return _with_footer(facts, handle, time_column)
+    except AwayError as fault:
+        if not objects.answers(facts.uri):
+            raise
+        return _refused(facts, OSError(errno.EIO, fault.what))
+    except OSError as fault:
+        return _refused(facts, fault)
+
+
 def _refused(facts: FileFacts, fault: OSError) -> FileFacts:
     """The system did not hand out the bytes: this says nothing about them, and may pass."""
     gone = isinstance(fault, FileNotFoundError)
@@ -85,7 +112,17 @@ def _refused(facts: FileFacts, fault: OSError) -> FileFacts:
 
 
 def file_sha256(uri: str) -> str:
-    """SHA-256 of a file's bytes, hexadecimal; OSError if it cannot be read."""
+    """SHA-256 of a file's bytes, hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    AwayError
+        If its store does not answer.
+    """
+    if is_remote(uri):
+        return objects.sha256(uri)
     with Path(uri).open("rb") as handle:
         return _sha256(handle)
 
@@ -98,9 +135,14 @@ def one_line(fault: BaseException) -> str:
     return clean if len(clean) <= _LONGEST_TEXT else clean[: _LONGEST_TEXT - 3] + "..."
 
 
-def _sha256(handle: IO[bytes]) -> str:
+def file_size(uri: str) -> int:
+    """Bytes of a file; OSError and AwayError as of :func:`file_sha256`."""
+    return objects.head(uri).size if is_remote(uri) else Path(uri).stat().st_size
+
+
+def _sha256(handle: IO[bytes], block_bytes: int = _HASH_BYTES) -> str:
     digest = hashlib.sha256()
-    while block := handle.read(_HASH_BYTES):
+    while block := handle.read(block_bytes):
         digest.update(block)
     return digest.hexdigest()
 
@@ -201,11 +243,24 @@ def _hint(damage: BaseException) -> str:
 
 
 @contextmanager
+def _bytes_of(uri: str) -> Iterator[Any]:
+    if is_remote(uri):
+        with objects.opened(uri) as held:
+            yield held
+        return
+    Path(uri).stat()  # says "no such file" in fewer words than Arrow
+    with pa.OSFile(uri, "rb") as handle:
+        yield handle
+
+
+@contextmanager
 def opened(uri: str, categories: Collection[str] = ()) -> Iterator[pq.ParquetFile]:
-    """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries."""
+    """An open file whose every damage is a DataError; texts of ``categories`` stay dictionaries.
+
+    A store that does not answer is no damage: AwayError.
+    """
     try:
-        Path(uri).stat()  # says "no such file" in fewer words than Arrow
-        with pa.OSFile(uri, "rb") as handle:
+        with _bytes_of(uri) as handle:
             first = _open(handle)
             matching.refuse_duplicates(first.schema_arrow, uri)
             count_rows(first)
