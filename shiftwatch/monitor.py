@@ -24,7 +24,7 @@ from shiftwatch.places import below, is_remote
 from shiftwatch.progress import Listener
 from shiftwatch.requests import Check, Context, Inspect, List, Prepare, PreparedInfo, Reach
 from shiftwatch.settings import ModelSettings, Settings
-from shiftwatch.source.listing import GONE, list_folder, new_files
+from shiftwatch.source.listing import GONE, WITHHELD, list_folder, new_files
 from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, plan
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
@@ -302,6 +302,8 @@ class Monitor:
         for file in present:
             if not file.incomplete:
                 ready.append(file)
+            elif (file.fault or "").startswith(WITHHELD):
+                pass  # counted as waiting, and asked for again: an outage is no verdict
             elif self._waited(watched, file) >= settings.window.grace_seconds:
                 fault = f"{file.fault}, after a grace of {settings.window.grace}"
                 ready.append(replace(file, fault=fault))

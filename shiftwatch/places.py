@@ -27,7 +27,7 @@ class Place:
     bucket
         Bucket or container.
     key
-        Name below it, without a slash at either end; empty: all of the bucket.
+        Name below it, without a slash at its end; empty: all of the bucket.
     account
         Storage account, where an ``abfs`` address names one.
     """
@@ -76,7 +76,7 @@ def place_of(uri: str) -> Place:
     kind = _KINDS[scheme]
     authority, _, key = rest.partition("/")
     bucket, account = _authority(kind, authority)
-    key = key.strip("/")
+    key = key.removesuffix("/")
     if not bucket:
         raise ValueError(f"names no bucket; write {scheme}://BUCKET/NAME")
     if key and not _plain(key):

@@ -120,21 +120,6 @@ def test_a_value_that_cannot_be_is_refused_by_field_and_message(
 
 
 LATER: list[tuple[Made, str, str]] = [
-    (
-        lambda: _model(model="s3://bucket/m.onnx"),
-        "model",
-        "object stores come later, write a local path",
-    ),
-    (
-        lambda: _model(reference="gs://bucket/r"),
-        "reference",
-        "object stores come later, write a local path",
-    ),
-    (
-        lambda: _model(batches="abfs://x/y"),
-        "batches",
-        "object stores come later, write a local path",
-    ),
     (lambda: s.WebSettings(tls={"cert": "c"}), "tls", "write null"),
     (lambda: s.WebSettings(tokens_file="t"), "tokens_file", "write null"),
 ]

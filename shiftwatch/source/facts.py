@@ -11,8 +11,8 @@ times themselves costs less than hashing the file does.
 
 from __future__ import annotations
 
-import errno
 import hashlib
+import logging
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,13 +29,15 @@ from shiftwatch.errors import AwayError, DataError
 from shiftwatch.places import is_remote
 from shiftwatch.source import matching, objects
 from shiftwatch.source.columns import kind_of, to_column
-from shiftwatch.source.listing import GONE
+from shiftwatch.source.listing import GONE, WITHHELD
 from shiftwatch.source.widths import SLICE_ROWS
 from shiftwatch.values import FileFacts, Listed, SchemaColumn
 
 # Without threads: many failed reads with them abort the interpreter at its end.
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
+
+_log = logging.getLogger(__name__)
 
 NO_FOOTER = "no readable footer"
 
@@ -99,7 +101,8 @@ def _object_facts(facts: FileFacts, time_column: str | None) -> FileFacts:
     except AwayError as fault:
         if not objects.answers(facts.uri):
             raise
-        return _refused(facts, OSError(errno.EIO, fault.what))
+        _log.warning("%r %s: %s", facts.uri, WITHHELD, fault.what)
+        return replace(facts, rows=0, fault=f"{WITHHELD}: {fault.what}", incomplete=True)
     except OSError as fault:
         return _refused(facts, fault)
 
