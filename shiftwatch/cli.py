@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -122,10 +122,13 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
     with _faults_told():
         settings = configuration.load(config, os.environ)
         fingerprints = {m.name: configuration.fingerprint(settings, m) for m in settings.models}
-        with Store.open(settings.store.path, clock=time.time) as store, Bar(sys.stderr) as bar:
+        with (
+            Store.open(settings.store.path, clock=time.time) as store,
+            closing(Bar(sys.stderr)) as bar,
+        ):
             monitor = Monitor(settings, store, time.time, fingerprints, bar)
             for number, judged in enumerate(monitor.step(), start=1):
-                bar.clear()
+                bar.close()
                 _print_run(judged, number, as_json=as_json)
             snapshot = monitor.snapshot
     for status in snapshot.models:
@@ -193,7 +196,10 @@ def _tried(
     faults: list[tuple[str, ShiftwatchError]] = []
     surveyed: Surveyed | None = None
     newest: Listed | None = None
-    with Bar(sys.stderr) as bar, Worker(settings.limits, bar, reach_of(settings)) as worker:
+    with (
+        closing(Bar(sys.stderr)) as bar,
+        Worker(settings.limits, bar, reach_of(settings)) as worker,
+    ):
         try:
             listed = files_now(context.model.batches, worker)
             newest = max(listed, key=lambda each: (each.modified_ns, each.uri), default=None)
@@ -233,7 +239,7 @@ def compare(  # noqa: PLR0913 - options, not arguments
             model=str(model) if model is not None else None,
             categorical=tuple(categorical or ()),
         )
-        with Bar(sys.stderr) as bar:
+        with closing(Bar(sys.stderr)) as bar:
             judged = compare_files(settings, alarms=AlarmSettings(), listener=bar)
         if html is not None:
             from shiftwatch.report import render_html  # noqa: PLC0415

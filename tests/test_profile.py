@@ -152,3 +152,15 @@ def test_other_kinds_show_rows_and_nulls_only() -> None:
     shown = _profiled(when, replace(when, valid=~valid))
     assert (shown.rows_reference, shown.nulls_reference, shown.nulls_current) == (3, 1, 2)
     assert (shown.edges, shown.categories, shown.counts_reference) == ((), (), ())
+
+
+def test_values_counted_by_sorting_are_those_counted_one_by_one() -> None:
+    rng = np.random.default_rng(4)
+    wild = [-np.inf, np.inf, 0.0, -0.0, 1e300, np.nan]
+    for ties in (1, 12):
+        values = np.concatenate([rng.normal(size=400).round(ties), wild, [0.3, 0.3]])
+        column = numeric("x", rng.permutation(values))
+        for edges in ([0.0], [-1.0, 0.0, 0.3], [-np.inf, 0.5, np.inf], [0.3, 0.3, 2.0, np.inf]):
+            bins = np.searchsorted(edges, column.present, side="right")
+            expected = np.bincount(bins, minlength=len(edges) + 1)
+            np.testing.assert_array_equal(column.binned(np.array(edges)), expected)

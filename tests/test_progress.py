@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_the_worker_tells_every_kind_of_work_of_a_comparison(tmp_path: Path) -> 
 
 def test_a_bar_is_painted_only_after_two_seconds_and_leaves_a_clean_line() -> None:
     stream, clock = _Terminal(), _Clock()
-    with Bar(stream, clock) as bar:
+    with closing(Bar(stream, clock)) as bar:
         bar(Progress("reading", 1, 4))
         assert stream.getvalue() == ""
         clock.now = AFTER_SECONDS
@@ -76,7 +77,7 @@ def test_a_bar_is_painted_only_after_two_seconds_and_leaves_a_clean_line() -> No
 
 def test_a_bar_is_never_painted_into_a_file() -> None:
     stream, clock = io.StringIO(), _Clock()
-    with Bar(stream, clock) as bar:
+    with closing(Bar(stream, clock)) as bar:
         clock.now = 60.0
         bar(Progress("reading", 2, 4))
     assert stream.getvalue() == ""

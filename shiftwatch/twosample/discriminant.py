@@ -37,8 +37,9 @@ _LEAST_BLOCKS = 16
 
 _FOLDS = 10
 
-_COORDINATES_AT_ONCE = 1024
-"""Of very many, those whose differences under all permutations are held at the same time."""
+_COORDINATES_AT_ONCE = 128
+"""Coordinates whose differences under all permutations are held at the same time: half a megabyte,
+which stays in the cache. All 450 of 50 columns at once took a quarter longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

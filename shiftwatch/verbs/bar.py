@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 from shiftwatch.progress import Progress
 
@@ -35,7 +34,7 @@ def line(progress: Progress) -> str:
 
 
 class Bar:
-    """A listener that paints; to be used as a context, which ends with a clean line.
+    """A listener that paints; to be closed, which leaves a clean line.
 
     Parameters
     ----------
@@ -59,20 +58,9 @@ class Bar:
         self._stream.flush()
         self._painted = True
 
-    def clear(self) -> None:
-        """Leave the line to whoever writes next."""
+    def close(self) -> None:
+        """Leave the line to whoever writes next; painting may go on after that."""
         if self._painted:
             self._stream.write(_CLEAR)
             self._stream.flush()
             self._painted = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.clear()
