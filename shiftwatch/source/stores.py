@@ -53,7 +53,7 @@ _REFUSED = re.compile(
 )
 _GONE = re.compile(
     r"NO_SUCH_(?:KEY|BUCKET)|RESOURCE_NOT_FOUND|PATH_NOT_FOUND|BlobNotFound|ContainerNotFound"
-    r"|HTTP status 404|\bNOT_FOUND\b"
+    r"|HTTP status 404|\bNOT_FOUND\b|No such file or directory"
 )
 _NAMED = re.compile(r"AWS Error ([A-Z_]{3,40})|HTTP status (\d{3})|Status\(([A-Z_]{3,40})")
 """Names of faults in what libraries say: the only part of it that is repeated."""
