@@ -188,7 +188,7 @@ def _tried(
     context: Context, settings: Settings
 ) -> tuple[Surveyed | None, list[tuple[str, ShiftwatchError]]]:
     """What a model needs to be watched, and what stands in its way, by the key concerned."""
-    from shiftwatch.monitor import files_now, reach_of  # noqa: PLC0415
+    from shiftwatch.look import files_now, reach_of  # noqa: PLC0415
     from shiftwatch.requests import Survey  # noqa: PLC0415
     from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
     from shiftwatch.worker import Worker  # noqa: PLC0415

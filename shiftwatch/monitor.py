@@ -20,9 +20,10 @@ from shiftwatch.acceptance import Span
 from shiftwatch.attempt import GivenUpError, attempt, failed
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
-from shiftwatch.places import below, is_remote
+from shiftwatch.look import confined, files_now, only, parts, reach_of
+from shiftwatch.places import is_remote
 from shiftwatch.progress import Listener
-from shiftwatch.requests import Check, Context, Inspect, List, Prepare, PreparedInfo, Reach
+from shiftwatch.requests import Check, Context, Inspect, List, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
 from shiftwatch.source.listing import GONE, WITHHELD, list_folder, new_files
 from shiftwatch.source.plan import Cursor, advance, batch_id, late_rows, order, plan
@@ -34,8 +35,8 @@ from shiftwatch.worker import Worker
 
 _LOG = logging.getLogger(__name__)
 
-_FILES_PER_CALL = 200
-"""Files inspected in one call, so that a large backlog stays within ``limits.seconds``."""
+_FILES_PER_PAGE = 200
+"""Accepted files looked through at a time."""
 
 _RECENT = 50
 """Runs looked through after a restart for the newest that was not an error of ours."""
@@ -72,6 +73,8 @@ class _Watched:
     """Number of an accepted file: it and all before it were judged, where a batch is a file."""
     past: tuple[Spent, ...] = ()
     """What the last checks took, the newest last: by it the next one is kept within the limit."""
+    inspected: dict[Listed, FileFacts] = field(default_factory=dict)
+    """Whole files that were inspected and not accepted yet, since a later one could not be."""
     looks: int = 0
     """Listings of a store of objects so far."""
     newest: str | None = None
@@ -158,7 +161,7 @@ class Monitor:
         watched = self._watched[model]
         place = confined(watched.settings.batches, path)
         with self._hired() as worker:
-            listed = place if isinstance(place, Listed) else _only(worker.call(List(place)), place)
+            listed = place if isinstance(place, Listed) else only(worker.call(List(place)), place)
             (facts,) = worker.call(Inspect((listed,), watched.settings.columns.time))
             piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
             batch = Batch(
@@ -280,15 +283,13 @@ class Monitor:
 
     def _accept(self, watched: _Watched, worker: Worker) -> None:
         """Put new files in order and remember them before anything is judged."""
-        name, settings = watched.settings.name, watched.settings
+        name = watched.settings.name
         listed = _files(watched, worker)
         known = self._store.listed_before(name, (file.uri for file in listed))
         new = new_files(listed, known)
-        facts: list[FileFacts] = []
-        for start in range(0, len(new), _FILES_PER_CALL):
-            part = new[start : start + _FILES_PER_CALL]
-            facts += worker.call(Inspect(part, settings.columns.time))
+        facts = _inspected(watched, worker, new)
         accepted = self._store.accept_files(name, order(self._complete(watched, facts)))
+        watched.inspected.clear()
         time_done = self._cursor(name).time_done if accepted else None
         for file in accepted:
             _note(watched, file, time_done)
@@ -351,7 +352,7 @@ class Monitor:
         """
         name, at = watched.settings.name, watched.settled
         due: dict[str, Batch] = {}
-        while page := self._store.accepted_files(name, after_seq=at, limit=_FILES_PER_CALL):
+        while page := self._store.accepted_files(name, after_seq=at, limit=_FILES_PER_PAGE):
             at = page[-1].seq
             counted = {file.facts.uri: file.facts for file in page if not _is_duplicate(file)}
             batches = plan([*counted.values()], watched.settings.window, Cursor())
@@ -474,13 +475,6 @@ def _is_duplicate(file: AcceptedFile) -> bool:
     return batch_id((own,)) == batch_id((replace(own, uri=file.duplicate_of),))
 
 
-def reach_of(settings: Settings) -> Reach | None:
-    """What a worker must know of stores of objects; None where nothing lies in one."""
-    if not any(model.remote for model in settings.models):
-        return None
-    return Reach(settings.stores, str(Path(settings.store.path).with_suffix(".objects")))
-
-
 def _files(watched: _Watched, worker: Worker) -> Sequence[Listed]:
     """The files of a look; of a store of objects only what is new, except now and then."""
     path = watched.settings.batches
@@ -493,46 +487,14 @@ def _files(watched: _Watched, worker: Worker) -> Sequence[Listed]:
     return files
 
 
-def files_now(path: str, worker: Worker, *, complete: bool = False) -> Sequence[Listed]:
-    """All files of a folder, or of a prefix, which the worker lists."""
-    if not is_remote(path):
-        return list_folder(path, complete=complete)
-    files: Sequence[Listed] = worker.call(List(path, complete=complete))
-    return files
-
-
-def _only(files: Sequence[Listed], uri: str) -> Listed:
-    if [file.uri for file in files] != [uri]:
-        raise DataError("no such file below the configured batches", where=uri)
-    return files[0]
-
-
-def confined(folder: str, path: str) -> Listed | str:
-    """The file at ``path``, if it truly lies below ``folder``; of an object its address.
-
-    Raises
-    ------
-    DataError
-        If it lies elsewhere, also by way of ``..`` or a symbolic link, or is no file. Whether
-        there is an object of that name is for the worker to see.
-    """
-    if is_remote(folder):
-        try:
-            return below(folder, path)
-        except ValueError:
-            raise _outside(path) from None
-    root = Path(folder).resolve()
-    file = (root / path).resolve()
-    if not file.is_relative_to(root):
-        raise _outside(path)
-    if not file.is_file():
-        raise DataError("no such file below the configured batches", where=path)
-    facts = file.stat()
-    # The path as configured: folders called key=value are columns, also where they are links.
-    return Listed(str(Path(folder) / path), facts.st_size, facts.st_mtime_ns)
-
-
-def _outside(path: str) -> DataError:
-    return DataError(
-        "lies outside the configured batches", where=path, hint="give a path below `batches:`"
-    )
+def _inspected(watched: _Watched, worker: Worker, files: Sequence[Listed]) -> Sequence[FileFacts]:
+    """Facts of files; where a store goes away meanwhile, what was read is not read again."""
+    known = watched.inspected
+    time_column = watched.settings.columns.time
+    facts = [known[file] for file in files if file in known]
+    for part in parts([file for file in files if file not in known]):
+        found: Sequence[FileFacts] = worker.call(Inspect(part, time_column))
+        pairs = zip(part, found, strict=True)
+        known.update({listed: fact for listed, fact in pairs if not fact.incomplete})
+        facts += found
+    return facts

@@ -515,7 +515,8 @@ class S3Settings:
     """Where ``s3://`` leads. Credentials come from the environment, a profile, or the machine."""
 
     endpoint: str | None = None
-    """Another server than Amazon's that speaks S3: ``https://HOST:PORT``."""
+    """Another server than Amazon's that speaks S3, ``https://HOST:PORT``; by default that of
+    ``AWS_ENDPOINT_URL``."""
     region: str | None = None
     """Region; by default that of the environment, the profile, or the bucket."""
     anonymous: bool = False

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shiftwatch.acceptance import Span
 from shiftwatch.check import answer as answered
 from shiftwatch.errors import AwayError, DataError, ModelError
 from shiftwatch.fetch import load_model
@@ -34,6 +35,8 @@ from shiftwatch.settings import (
 from shiftwatch.source import objects, parquet, stores
 from shiftwatch.store import Store
 from shiftwatch.values import Piece, Run
+from shiftwatch.verbs.verifying import verify_history
+from shiftwatch.worker import Worker
 from tests import onnx_models as onnx
 from tests.object_store import KEYS, Line, put, s3, swift
 from tests.streams import settings_of
@@ -171,6 +174,32 @@ def test_a_store_that_goes_away_in_the_middle_delays_what_is_judged_and_changes_
         assert _fault(monitor) == ""
         assert list(monitor.step()) == []
     assert [_essence(run) for run in runs] == undisturbed
+
+
+def test_of_a_long_backlog_nothing_is_read_twice_because_the_store_went_away(
+    tmp_path: Path,
+    local: ModelSettings,
+    undisturbed: list[object],
+    line: Line,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shiftwatch.look.BYTES_PER_CALL", 1)
+    asked: list[str] = []
+    call = Worker.call
+
+    def calling(worker: Worker, request: Request) -> Any:
+        if isinstance(request, Inspect):
+            asked.extend(file.uri for file in request.files)
+            line.state = "cut" if len(asked) == 3 else "open"
+        return call(worker, request)
+
+    monkeypatch.setattr(Worker, "call", calling)
+    with _monitor(tmp_path, _remote(local), _stores(line.port, "1s")) as monitor:
+        assert list(monitor.step()) == []
+        line.state = "open"
+        assert [_essence(run) for run in monitor.step()] == undisturbed
+    names = [uri.rpartition("/")[2][0] for uri in asked]
+    assert names == ["0", "1", "2", "2", "3"]
 
 
 def test_a_short_outage_is_waited_out_and_nobody_notices(
@@ -463,6 +492,20 @@ def test_one_object_is_judged_on_demand_and_none_outside_the_prefix(
                 monitor.check_file("m", path)
         with pytest.raises(DataError, match="no such file"):
             monitor.check_file("m", "absent.parquet")
+
+
+def test_judged_objects_are_accepted_as_the_reference_and_their_history_is_recomputed_the_same(
+    tmp_path: Path, local: ModelSettings, line: Line
+) -> None:
+    stores_ = _stores(line.port)
+    with _monitor(tmp_path, _remote(local), stores_) as monitor:
+        runs = list(monitor.step())
+        word = monitor.accept("m", Span(runs[0].batch.id, runs[1].batch.id), "")
+        assert word.rows == 2000
+    said: list[str] = []
+    settings = replace(settings_of(tmp_path, _remote(local)), stores=stores_)
+    assert verify_history(settings, "m", as_json=False, say=said.append) == 0
+    assert "recomputed, 4 the same" in said[0]
 
 
 def _weighted(folder: Path, location: str) -> Path:

@@ -21,7 +21,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from secrets import SystemRandom
@@ -198,6 +198,9 @@ def _split(endpoint: str | None) -> tuple[str, str | None]:
 def _s3(place: Place, settings: StoresSettings, own: S3Settings) -> fs.FileSystem:
     from pyarrow import fs  # noqa: PLC0415 - its libraries take 60 ms and a few threads
 
+    # pyarrow would take it from the environment too, but asks BUCKET.HOST there.
+    said = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    own = replace(own, endpoint=own.endpoint or next((url for url in said if url), None))
     scheme, endpoint = _split(own.endpoint)
     options: dict[str, Any] = {
         "anonymous": own.anonymous,
@@ -218,16 +221,13 @@ def _region(bucket: str, own: S3Settings) -> str | None:
     """The bucket's own region where nobody says another; None leaves it to Amazon's library."""
     from pyarrow import fs  # noqa: PLC0415
 
-    said = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", *_S3_URL)
+    said = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE")
     if own.endpoint is not None or any(os.environ.get(name) for name in said):
         return None
     try:
         return str(fs.resolve_s3_region(bucket))
     except (OSError, pa.ArrowException):
         return None
-
-
-_S3_URL = ("AWS_ENDPOINT_URL_S3",)
 
 
 def _gs(settings: StoresSettings, own: GsSettings) -> fs.FileSystem:
