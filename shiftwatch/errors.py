@@ -62,6 +62,10 @@ class AwayError(DataError):
     """
 
 
+class RefusedError(AwayError):
+    """A store refuses access; credentials that are wrong or have run out can be mended."""
+
+
 class StoreError(ShiftwatchError):
     """The history cannot be opened, read or written."""
 

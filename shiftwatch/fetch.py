@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shiftwatch.errors import AwayError, DataError, ModelError
+from shiftwatch.errors import DataError, ModelError
 from shiftwatch.places import below, is_remote
 from shiftwatch.source import objects, stores
 
@@ -29,9 +29,8 @@ def load_model(path: str) -> OnnxModel:
     Raises
     ------
     ModelError
-        If it cannot be loaded, or its weights lie outside its folder or prefix.
-    AwayError
-        If its store does not answer.
+        If it cannot be loaded, its weights lie outside its folder or prefix, or its store does not
+        hand it out.
     """
     from shiftwatch.model import OnnxModel  # noqa: PLC0415
 
@@ -104,8 +103,6 @@ def _fetch(model: str, uri: str, target: Path) -> None:
     what = "" if uri == model else f"its weights {uri!r}: "
     try:
         objects.copy(uri, target)
-    except AwayError:
-        raise
     except FileNotFoundError:
         raise ModelError(f"{what}no such file", where=model, hint="check `model:`") from None
     except DataError as fault:

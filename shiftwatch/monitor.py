@@ -75,6 +75,8 @@ class _Watched:
     """What the last checks took, the newest last: by it the next one is kept within the limit."""
     inspected: dict[Listed, FileFacts] = field(default_factory=dict)
     """Whole files that were inspected and not accepted yet, since a later one could not be."""
+    withheld: str = ""
+    """An object that its store lists and does not hand out."""
     looks: int = 0
     """Listings of a store of objects so far."""
     newest: str | None = None
@@ -263,6 +265,7 @@ class Monitor:
             self._accept(watched, worker)
             self._show(watched, fault=None, monitor_state=_state_of(watched.status.last_run))
             yield from self._work_off(watched, worker)
+            self._show(watched, fault=watched.withheld or None)
         except Stopped:
             raise
         except Exception as fault:
@@ -298,13 +301,14 @@ class Monitor:
     def _complete(self, watched: _Watched, facts: Sequence[FileFacts]) -> list[FileFacts]:
         """Without files that may still be in the writing; they are looked at again next time."""
         settings = watched.settings
-        ready = []
+        ready, watched.withheld = [], ""
         present = [file for file in facts if file.fault != GONE]
         for file in present:
             if not file.incomplete:
                 ready.append(file)
             elif (file.fault or "").startswith(WITHHELD):
-                pass  # counted as waiting, and asked for again: an outage is no verdict
+                # Counted as waiting, and asked for again: an outage is no verdict.
+                watched.withheld = f"{file.uri}: {file.fault}"
             elif self._waited(watched, file) >= settings.window.grace_seconds:
                 fault = f"{file.fault}, after a grace of {settings.window.grace}"
                 ready.append(replace(file, fault=fault))
@@ -476,11 +480,11 @@ def _is_duplicate(file: AcceptedFile) -> bool:
 
 
 def _files(watched: _Watched, worker: Worker) -> Sequence[Listed]:
-    """The files of a look; of a store of objects only what is new, except now and then."""
+    """The files of a look; of a store only what is new, except now and then or if some wait."""
     path = watched.settings.batches
     if not is_remote(path):
         return list_folder(path)
-    whole = watched.looks % _FULL_LISTING == 0
+    whole = watched.looks % _FULL_LISTING == 0 or bool(watched.waiting)
     files: Sequence[Listed] = worker.call(List(path, after=None if whole else watched.newest))
     watched.looks += 1
     watched.newest = max((file.uri for file in files), default=watched.newest)

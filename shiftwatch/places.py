@@ -112,7 +112,7 @@ def below(base: str, path: str) -> str:
 
 
 def _plain(key: str) -> bool:
-    return not any(part in ("", ".", "..") for part in key.split("/"))
+    return "\0" not in key and not any(part in ("", ".", "..") for part in key.split("/"))
 
 
 def _authority(kind: Kind, text: str) -> tuple[str, str]:

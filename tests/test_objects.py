@@ -24,7 +24,7 @@ from shiftwatch.check import answer as answered
 from shiftwatch.errors import AwayError, DataError, ModelError
 from shiftwatch.fetch import load_model
 from shiftwatch.monitor import Monitor
-from shiftwatch.requests import Inspect, List, Reach, Request
+from shiftwatch.requests import Check, Inspect, List, Reach, Request
 from shiftwatch.settings import (
     KsSettings,
     ModelSettings,
@@ -286,6 +286,28 @@ def test_a_reference_and_a_model_that_have_not_changed_are_read_once(
     assert parquet.reference_sha256("s3://box/large/reference.parquet") != first
 
 
+def test_what_a_killed_worker_left_is_removed_and_a_full_disk_or_damaged_note_costs_only_time(
+    tmp_path: Path, local: ModelSettings, line: Line
+) -> None:
+    uri, own = "s3://box/stream/new/0.parquet", tmp_path / "objects"
+    whole = parquet.file_sha256(f"{local.batches}/0.parquet")
+    (own / "model").mkdir(parents=True)
+    old, new = own / "model" / ".a.tmp", own / ".b.tmp"
+    for each in (old, new):
+        each.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    (own / "digests.json").write_text('{"s3://box/stream/new/0.parquet": [1, 2')
+    answer(Reach(_stores(line.port), str(own)))
+    objects._digests.clear()
+    assert parquet.file_sha256(uri) == whole
+    assert (old.exists(), new.exists()) == (False, True)
+    assert list(json.loads((own / "digests.json").read_text())) == [uri]
+    answer(Reach(_stores(line.port), str(tmp_path / "stream.txt" / "objects")))
+    (tmp_path / "stream.txt").write_text("a file where the folder should be")
+    objects._digests.clear()
+    assert parquet.file_sha256(uri) == whole
+
+
 def test_a_folder_of_a_reference_has_the_hash_it_has_on_a_disk(
     local: ModelSettings, line: Line
 ) -> None:
@@ -387,10 +409,37 @@ def test_an_object_that_is_withheld_for_longer_than_the_grace_is_judged_when_it_
         line.state, line.after = "cut", 300_000
         for _ in range(2):
             assert list(monitor.step()) == []
-            assert (_fault(monitor), monitor.snapshot.models[0].backlog) == ("", 1)
+            assert monitor.snapshot.models[0].backlog == 1
+            assert "b.parquet: is not handed out now" in _fault(monitor)
         line.state = "open"
         assert [run.batch.rows for run in monitor.step()] == [100_000]
-        assert monitor.snapshot.models[0].backlog == 0
+        assert (_fault(monitor), monitor.snapshot.models[0].backlog) == ("", 0)
+
+
+def test_credentials_that_run_out_delay_what_is_judged_and_change_none_of_it(
+    tmp_path: Path,
+    local: ModelSettings,
+    undisturbed: list[object],
+    line: Line,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    call, runs = Worker.call, list[Run]()
+
+    def calling(worker: Worker, request: Request) -> Any:
+        if isinstance(request, Check) and len(runs) == 2:
+            worker.close()  # the next one starts with what the environment says then
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+        return call(worker, request)
+
+    with _monitor(tmp_path, _remote(local), _stores(line.port, "1s")) as monitor:
+        monkeypatch.setattr(Worker, "call", calling)
+        runs.extend(monitor.step())
+        assert len(runs) == 2
+        assert "access refused" in _fault(monitor)
+        monkeypatch.setattr(Worker, "call", call)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["AWS_SECRET_ACCESS_KEY"])
+        runs += monitor.step()
+    assert [_essence(run) for run in runs] == undisturbed
 
 
 def test_a_large_object_replaced_while_it_is_read_is_not_believed(
@@ -540,7 +589,7 @@ def test_a_model_is_fetched_with_weights_from_below_its_own_prefix(
     assert load_model(uri).sha256 != model.sha256
 
 
-@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "a/../../secret.bin"])
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "a/../../secret.bin", "a\0b"])
 def test_weights_elsewhere_are_refused_and_not_asked_for(
     location: str, tmp_path: Path, bucket: Any, line: Line
 ) -> None:

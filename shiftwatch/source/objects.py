@@ -16,8 +16,9 @@ import io
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from shiftwatch.errors import AwayError, DataError
+from shiftwatch.errors import AwayError, DataError, RefusedError
 from shiftwatch.places import place_of
 from shiftwatch.source import stores
 from shiftwatch.source.listing import HIDDEN, SUFFIXES
@@ -37,6 +38,7 @@ WHOLE = 16 << 20
 
 _BLOCK = 8 << 20
 _MOST_REMEMBERED = 20_000
+_UNFINISHED_SECONDS = 86_400.0
 _DIGESTS = "digests.json"
 _log = logging.getLogger(__name__)
 
@@ -162,10 +164,10 @@ def answers(uri: str) -> bool:
     """Whether the store says anything about an object now."""
     try:
         _info(uri)
+    except (RefusedError, OSError):
+        return True
     except AwayError:
         return False
-    except OSError:
-        return True
     return True
 
 
@@ -376,7 +378,21 @@ def _remember(uri: str, told: Head, digest: str) -> None:
         return
     known = {name: entry for name, entry in _kept().items() if name != uri} | {uri: _digests[uri]}
     newest = dict(list(known.items())[-_MOST_REMEMBERED:])
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = folder / f".{uuid4().hex}.tmp"
-    temporary.write_text(json.dumps(newest))
-    temporary.replace(folder / _DIGESTS)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sweep(folder)
+        temporary.write_text(json.dumps(newest))
+        temporary.replace(folder / _DIGESTS)
+    except OSError as fault:
+        _log.warning("the hash of %r is not kept: %s", uri, fault.strerror)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed worker has left unfinished, below this folder."""
+    for entry in folder.rglob(".*.tmp"):
+        with suppress(FileNotFoundError):
+            if abs(time.time() - entry.stat().st_mtime) > _UNFINISHED_SECONDS:
+                entry.unlink()

@@ -1,7 +1,7 @@
 """Stores of objects: the file systems of pyarrow, and how long to put up with them.
 
 In:    StoresSettings, places.
-Out:   file systems; answers, or OSError and AwayError in words of our own.
+Out:   file systems; answers, or OSError, RefusedError and AwayError in words of our own.
 Never: repeats what a store or its library said, which may hold a key or a signed address; takes
        credentials from anywhere but the platform (environment, profile, role of the machine).
 
@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from shiftwatch.errors import AwayError, DataError
+from shiftwatch.errors import AwayError, DataError, RefusedError
 from shiftwatch.places import Place, place_of
 from shiftwatch.settings import AbfsSettings, GsSettings, S3Settings, StoresSettings
 
@@ -55,6 +55,7 @@ _GONE = re.compile(
     r"NO_SUCH_(?:KEY|BUCKET)|RESOURCE_NOT_FOUND|PATH_NOT_FOUND|BlobNotFound|ContainerNotFound"
     r"|HTTP status 404|\bNOT_FOUND\b|No such file or directory"
 )
+_UNTRUSTED = re.compile(r"curlCode: (?:51|58|60|77)\b")
 _NAMED = re.compile(r"AWS Error ([A-Z_]{3,40})|HTTP status (\d{3})|Status\(([A-Z_]{3,40})")
 """Names of faults in what libraries say: the only part of it that is repeated."""
 
@@ -128,8 +129,8 @@ def patiently(uri: str, act: Callable[[], _Answer]) -> _Answer:
     ------
     FileNotFoundError
         If the store says that there is no such thing.
-    PermissionError
-        If it refuses access.
+    RefusedError
+        If it refuses access, or its certificate is not trusted.
     AwayError
         If the patience for this request has run out.
     """
@@ -150,14 +151,16 @@ def patiently(uri: str, act: Callable[[], _Answer]) -> _Answer:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _told(uri: str, fault: BaseException) -> OSError | None:
+def _told(uri: str, fault: BaseException) -> OSError | RefusedError | None:
     """The fault as one that stays; None for one that may pass."""
     if isinstance(fault, FileNotFoundError) or _GONE.search(str(fault)):
         return FileNotFoundError(errno.ENOENT, "no such object", uri)
+    if _UNTRUSTED.search(str(fault)):
+        hint = "certificates to trust: `stores.s3.ca_file`"
+        return RefusedError("the certificate of the store is not trusted", where=uri, hint=hint)
     if isinstance(fault, PermissionError) or _REFUSED.search(str(fault)):
-        kind = place_of(uri).kind
-        text = f"access refused{_named(fault)}; credentials are {_WHERE_CREDENTIALS[kind]}"
-        return PermissionError(errno.EACCES, text, uri)
+        hint = f"credentials are {_WHERE_CREDENTIALS[place_of(uri).kind]}"
+        return RefusedError(f"access refused{_named(fault)}", where=uri, hint=hint)
     if isinstance(fault, pa.ArrowInvalid):
         return OSError(errno.EINVAL, "the store's library cannot use this address", uri)
     return None
