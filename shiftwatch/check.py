@@ -16,7 +16,7 @@ from shiftwatch.budget import useful_rows
 from shiftwatch.conclude import Found, Moment, Rules, conclude
 from shiftwatch.cost import Stopwatch
 from shiftwatch.dependence import doubts, lighter
-from shiftwatch.errors import DataError, ModelError
+from shiftwatch.errors import AwayError, DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
 from shiftwatch.phases import WHOLE, Fitted, fitted, span_of
 from shiftwatch.provenance import provenance
@@ -30,14 +30,16 @@ from shiftwatch.requests import (
     Inspect,
     Keep,
     Kept,
+    List,
     Prepare,
     PreparedInfo,
+    Reach,
     Request,
     Survey,
     Surveyed,
 )
 from shiftwatch.sample import Column, Sample
-from shiftwatch.source import parquet
+from shiftwatch.source import parquet, stores
 from shiftwatch.source.fitting import explained, rows_that_fit
 from shiftwatch.source.keeping import keep
 from shiftwatch.survey import max_share, survey
@@ -47,6 +49,7 @@ from shiftwatch.values import (
     ColumnProfile,
     FileFacts,
     Finding,
+    Listed,
     Run,
     SchemaColumn,
     Skipped,
@@ -58,11 +61,30 @@ from shiftwatch.watch import Watch, digests, predict, versions, watch
 if TYPE_CHECKING:
     from shiftwatch.model import OnnxModel
 
-Answer = tuple[FileFacts, ...] | PreparedInfo | Surveyed | Checked | Digests | Kept
+Answer = (
+    None
+    | tuple[Listed, ...]
+    | tuple[FileFacts, ...]
+    | PreparedInfo
+    | Surveyed
+    | Checked
+    | Digests
+    | Kept
+)
 
 
 def answer(request: Request) -> Answer:
     """Do what the daemon asked."""
+    if isinstance(request, Reach):
+        stores.reach(request.stores, request.folder)
+        return None
+    stores.begin()
+    if isinstance(request, List):
+        return parquet.list_files(request.path, complete=request.complete, after=request.after)
+    return _answered(request)
+
+
+def _answered(request: Request) -> Answer:
     if isinstance(request, Inspect):
         return tuple(parquet.inspect(listed, request.time_column) for listed in request.files)
     if isinstance(request, Digest):
@@ -73,7 +95,10 @@ def answer(request: Request) -> Answer:
         return watch(request.context).info()
     if isinstance(request, Survey):
         return survey(watch(request.context), request)
-    return check(watch(request.context), request)
+    if isinstance(request, Check):
+        return check(watch(request.context), request)
+    message = f"no answer to {type(request).__name__}"
+    raise TypeError(message)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +120,8 @@ def check(watched: Watch, request: Check) -> Checked:
         with stopwatch.stage("read"):
             span = span_of(watched, request.batch)
         gathered = _gather(watched, request, stopwatch)
+    except AwayError:
+        raise  # says nothing about the batch, which is judged when its store answers again
     except DataError as fault:
         code = "incomplete" if NO_FOOTER in fault.what else "unreadable"
         finding = Finding(code, "", str(fault), "invalid")

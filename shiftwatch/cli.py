@@ -27,7 +27,7 @@ from shiftwatch.errors import ConfigError, DataError, ModelError, ShiftwatchErro
 
 if TYPE_CHECKING:
     from shiftwatch.requests import Context, Surveyed
-    from shiftwatch.settings import LimitSettings, Settings
+    from shiftwatch.settings import Settings
     from shiftwatch.values import Listed, Run
 
 SHIFT, USAGE, INTERNAL, BAD_CONFIG = 1, 2, 70, 78
@@ -173,7 +173,7 @@ def check(config: ConfigPath) -> None:
         context = Context(
             model, settings.alarms, settings.seed, cache, fingerprint, settings.limits
         )
-        surveyed, faults = _tried(context, settings.limits)
+        surveyed, faults = _tried(context, settings)
         for key, fault in faults:
             keys = ("models", index, key)
             located = configuration.fault_at(config, keys, str(fault), environ=os.environ)
@@ -207,27 +207,30 @@ def _web_faults(settings: Settings, config: Path) -> int:
 
 
 def _tried(
-    context: Context, limits: LimitSettings
+    context: Context, settings: Settings
 ) -> tuple[Surveyed | None, list[tuple[str, ShiftwatchError]]]:
     """What a model needs to be watched, and what stands in its way, by the key concerned."""
+    from shiftwatch.look import files_now, reach_of  # noqa: PLC0415
     from shiftwatch.requests import Survey  # noqa: PLC0415
-    from shiftwatch.source.listing import list_folder  # noqa: PLC0415
     from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
     from shiftwatch.worker import Worker  # noqa: PLC0415
 
     faults: list[tuple[str, ShiftwatchError]] = []
     surveyed: Surveyed | None = None
     newest: Listed | None = None
-    try:
-        listed = list_folder(context.model.batches)
-        newest = max(listed, key=lambda each: (each.modified_ns, each.uri), default=None)
-    except ShiftwatchError as fault:
-        faults.append(("batches", fault))
-    try:
-        with closing(Bar(sys.stderr)) as bar, Worker(limits, bar) as worker:
+    with (
+        closing(Bar(sys.stderr)) as bar,
+        Worker(settings.limits, bar, reach_of(settings)) as worker,
+    ):
+        try:
+            listed = files_now(context.model.batches, worker)
+            newest = max(listed, key=lambda each: (each.modified_ns, each.uri), default=None)
+        except ShiftwatchError as fault:
+            faults.append(("batches", fault))
+        try:
             surveyed = worker.call(Survey(context, newest))
-    except ShiftwatchError as fault:
-        faults.insert(0, ("model" if isinstance(fault, ModelError) else "reference", fault))
+        except ShiftwatchError as fault:
+            faults.insert(0, ("model" if isinstance(fault, ModelError) else "reference", fault))
     return surveyed, faults
 
 

@@ -19,7 +19,8 @@ from shiftwatch import config
 from shiftwatch.acceptance import Span
 from shiftwatch.document import from_document, to_document, with_day
 from shiftwatch.errors import ShiftwatchError, WorkerError
-from shiftwatch.monitor import Monitor, confined
+from shiftwatch.look import confined
+from shiftwatch.monitor import Monitor
 from shiftwatch.promise import promised
 from shiftwatch.report import render_html
 from shiftwatch.settings import Settings

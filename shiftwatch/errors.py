@@ -55,6 +55,17 @@ class DataError(ShiftwatchError):
     """A reference or a batch cannot be read or used as it is."""
 
 
+class AwayError(DataError):
+    """A store of objects does not answer now: it says nothing about the data, and may pass.
+
+    Nothing is judged by it. What was asked is asked again at the next look.
+    """
+
+
+class RefusedError(AwayError):
+    """A store refuses access; credentials that are wrong or have run out can be mended."""
+
+
 class StoreError(ShiftwatchError):
     """The history cannot be opened, read or written."""
 

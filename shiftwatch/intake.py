@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shiftwatch.quarantine import CHANGED, Broken, broke_in_check, due, left_out, sift
 from shiftwatch.settings import ModelSettings
-from shiftwatch.source.listing import GONE, walk_folder
+from shiftwatch.source.listing import GONE, Folder
 from shiftwatch.source.plan import order
 from shiftwatch.store import AcceptedFile, Store
 from shiftwatch.values import Batch, FileFacts, Listed, Piece, Run
@@ -85,15 +85,18 @@ class Noted:
     fresh: tuple[Broken, ...] = ()
 
 
-def look(store: Store, settings: ModelSettings, now: float) -> Look:
-    """List the folder, and choose what is to be looked into.
+def look(
+    store: Store, settings: ModelSettings, folder: Folder, now: float, *, whole: bool = True
+) -> Look:
+    """Choose what is to be looked into.
 
-    Raises
-    ------
-    DataError
-        If the folder cannot be listed.
+    Parameters
+    ----------
+    folder
+        What was listed.
+    whole
+        Whether that is all there is; else nothing is taken to be gone that it does not hold.
     """
-    folder = walk_folder(settings.batches)
     entries = store.broken(settings.name)
     listed = store.listed_before(settings.name, (file.uri for file in folder.files))
     passed_over = []
@@ -104,7 +107,7 @@ def look(store: Store, settings: ModelSettings, now: float) -> Look:
     here = frozenset(file.uri for file in folder.files)
     here |= {each.uri for each in folder.left_out}
     new = due(folder.files, listed, entries, now, settings.window.grace_seconds)
-    return Look(Known(entries, here), new, tuple(passed_over))
+    return Look(Known(entries, here if whole else None), new, tuple(passed_over))
 
 
 def take_in(

@@ -22,10 +22,10 @@ from shiftwatch.attempt import Call, GivenUpError, attempt, failed, inspected
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
 from shiftwatch.insist import insisting
+from shiftwatch.look import Looking, confined, files_now, only, reach_of
 from shiftwatch.progress import Listener
-from shiftwatch.requests import Check, Context, Prepare, PreparedInfo
+from shiftwatch.requests import Check, Context, List, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
-from shiftwatch.source.listing import list_folder
 from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows, plan
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
@@ -35,8 +35,8 @@ from shiftwatch.worker import Worker
 
 _LOG = logging.getLogger(__name__)
 
-_FILES_PER_CALL = 200
-"""Files inspected in one call, so that a large backlog stays within ``limits.seconds``."""
+_FILES_PER_PAGE = 200
+"""Accepted files looked through at a time."""
 
 _RECENT = 50
 """Runs looked through after a restart for the newest that was not an error of ours."""
@@ -70,11 +70,14 @@ class _Watched:
     """Number of an accepted file: it and all before it were judged, where a batch is a file."""
     past: tuple[Spent, ...] = ()
     """What the last checks took, the newest last: by it the next one is kept within the limit."""
+    looking: Looking = field(default_factory=Looking)
+    """What is remembered from one look at the batches to the next."""
 
     @property
     def waiting(self) -> Mapping[str, float]:
-        """Broken files that are looked at again, and when each was first found so."""
-        return self.broken.retried
+        """Files that cannot be read yet, and since when; an outage of their store is no verdict."""
+        withheld = {file.uri: file.modified_ns / 1e9 for file in self.looking.withheld}
+        return {**self.broken.retried, **withheld}
 
 
 class Monitor:
@@ -157,9 +160,10 @@ class Monitor:
             If the path lies outside the model's batches, or is not a readable file.
         """
         watched = self._watched[model]
-        listed = confined(watched.settings.batches, path)
+        place = confined(watched.settings.batches, path)
         with self._hired() as worker:
             ask = insisting(worker.call, watched.tally.add_death)
+            listed = place if isinstance(place, Listed) else only(ask(List(place)), place)
             (facts,) = inspected(ask, (listed,), watched.settings.columns.time)
             piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
             batch = Batch(
@@ -205,16 +209,18 @@ class Monitor:
     def present_files(self) -> Mapping[str, frozenset[str]]:
         """Files now in each model's folder: what the store must not forget."""
         present = {}
-        for name, watched in self._watched.items():
-            with suppress(DataError):  # a folder that cannot be listed loses nothing from the store
-                files = list_folder(watched.settings.batches, complete=True)
-                present[name] = frozenset(file.uri for file in files)
+        with self._hired() as worker:
+            for name, watched in self._watched.items():
+                # A folder that cannot be listed loses nothing from the store.
+                with suppress(DataError, WorkerError):
+                    files = files_now(watched.settings.batches, worker, complete=True)
+                    present[name] = frozenset(file.uri for file in files)
         return present
 
     @contextmanager
     def _hired(self) -> Iterator[Worker]:
         """A worker that :meth:`stop` knows."""
-        with Worker(self._settings.limits, self._listener) as worker:
+        with Worker(self._settings.limits, self._listener, reach_of(self._settings)) as worker:
             self._workers.append(worker)
             try:
                 if self._stopping:
@@ -262,6 +268,7 @@ class Monitor:
             self._accept(watched, ask)
             self._show(watched, fault=None, monitor_state=_state_of(watched.status.last_run))
             yield from self._work_off(watched, ask)
+            self._show(watched, fault=watched.looking.fault)
         except Stopped:
             raise
         except Exception as fault:
@@ -283,17 +290,17 @@ class Monitor:
     def _accept(self, watched: _Watched, ask: Call) -> None:
         """Put new files in order and remember them before anything is judged."""
         name, settings = watched.settings.name, watched.settings
-        found = intake.look(self._store, settings, self._now())
+        looking = watched.looking
+        folder, whole = looking.folder(settings.batches, ask, some_wait=bool(watched.waiting))
+        found = intake.look(self._store, settings, folder, self._now(), whole=whole)
         if found.due:  # looking into thousands takes a while, and they wait meanwhile
             changed = min(file.modified_ns for file in found.due) / 1e9
             behind = max(watched.status.backlog, len(found.due))
             self._show(watched, backlog=behind, oldest_at=_earliest(changed, watched))
-        facts: list[FileFacts] = []
-        for start in range(0, len(found.due), _FILES_PER_CALL):
-            part = found.due[start : start + _FILES_PER_CALL]
-            looked = inspected(ask, part, settings.columns.time)
-            facts += [acceptable(file, settings.window) for file in looked]
+        looked = looking.into(found.due, settings.columns.time, ask)
+        facts = [acceptable(file, settings.window) for file in looked]
         accepted, noted = intake.take_in(self._store, settings, found, facts, self._now())
+        looking.settle()
         self._note_broken(watched, noted)
         time_done = self._cursor(name).time_done if accepted else None
         for file in accepted:
@@ -366,7 +373,7 @@ class Monitor:
         """
         name, at = watched.settings.name, watched.settled
         due: dict[str, Batch] = {}
-        while page := self._store.accepted_files(name, after_seq=at, limit=_FILES_PER_CALL):
+        while page := self._store.accepted_files(name, after_seq=at, limit=_FILES_PER_PAGE):
             at = page[-1].seq
             counted = {file.facts.uri: file.facts for file in page if not _is_duplicate(file)}
             batches = plan([*counted.values()], watched.settings.window, Cursor())
@@ -515,28 +522,3 @@ def _is_duplicate(file: AcceptedFile) -> bool:
         return False
     own = Piece(file.facts.uri, file.facts.size, file.facts.sha256, 0, file.facts.rows)
     return batch_id((own,)) == batch_id((replace(own, uri=file.duplicate_of),))
-
-
-def confined(folder: str, path: str) -> Listed:
-    """The file at ``path``, if it truly lies below ``folder``.
-
-    Raises
-    ------
-    DataError
-        If it lies elsewhere, also by way of ``..`` or a symbolic link, or is no file.
-    """
-    try:
-        root = Path(folder).resolve()
-        file = (root / path).resolve()
-        facts = file.stat() if file.is_file() else None
-    except (OSError, ValueError, RuntimeError) as fault:
-        # Too long, unreadable, with a zero byte or half a character, or links in a circle.
-        raise DataError("is no path of a file", where=path) from fault
-    if not file.is_relative_to(root):
-        raise DataError(
-            "lies outside the configured batches", where=path, hint="give a path below `batches:`"
-        )
-    if facts is None:
-        raise DataError("no such file below the configured batches", where=path)
-    # The path as configured: folders called key=value are columns, also where they are links.
-    return Listed(str(Path(folder) / path), facts.st_size, facts.st_mtime_ns)

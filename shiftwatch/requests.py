@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shiftwatch.budget import Effort
-from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings
+from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings, StoresSettings
 from shiftwatch.status import ModelInfo, ReferenceInfo
 from shiftwatch.values import Acceptance, Batch, Listed, Run
 
@@ -30,6 +30,26 @@ class Context:
     limits: LimitSettings = field(default_factory=LimitSettings)
     accepted: Acceptance | None = None
     """What an operator has accepted as the reference; holds while the configured one is as then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which stores of objects there are, for all requests after it; answered by None."""
+
+    stores: StoresSettings
+    folder: str
+    """Where copies and hashes of objects may be kept; empty: nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """List a folder or a prefix; answered by a tuple of Listed, sorted."""
+
+    path: str
+    after: str | None = None
+    """An object seen before: folders that sort before its own are not looked into."""
+    complete: bool = False
+    """Whether what cannot be looked at is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +156,4 @@ class Kept:
     configured_sha256: str
 
 
-Request = Inspect | Prepare | Survey | Check | Digest | Keep
+Request = Reach | List | Inspect | Prepare | Survey | Check | Digest | Keep

@@ -15,6 +15,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
+
+from shiftwatch.places import check_address, is_remote
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[smhd])")
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -78,6 +81,14 @@ def _check_at_least(field_name: str, value: float, minimum: float) -> None:
 def _check_at_most(field_name: str, value: float, maximum: float) -> None:
     if value > maximum:
         raise FieldError(field_name, f"{value} is too large; write {maximum} or less")
+
+
+def _check_path(field_name: str, path: str | None) -> None:
+    if path is not None and is_remote(path):
+        try:
+            check_address(path)
+        except ValueError as fault:
+            raise FieldError(field_name, str(fault)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +315,8 @@ class ModelSettings:
     name: str
     """Label ``model`` of the metrics; a-z 0-9 _ - only."""
     reference: str
-    """Parquet file or folder: what the model was trained or accepted on."""
+    """Parquet file or folder: what the model was trained or accepted on. A path, or the address of
+    an object or a prefix: ``s3://``, ``gs://``, ``abfs://``; so are the next two."""
     batches: str
     """Folder; every new Parquet file below it is looked at."""
     model: str | None = None
@@ -326,11 +338,14 @@ class ModelSettings:
         if self.season is not None and self.columns.time is None:
             raise FieldError("season", "a season needs `columns: {time: NAME}`")
         for field_name in ("model", "reference", "batches"):
-            uri = getattr(self, field_name)
-            if uri is not None and "://" in uri:
-                raise NotAvailableError(field_name, "object stores come later, write a local path")
+            _check_path(field_name, getattr(self, field_name))
         if isinstance(self.window.by, ByTime) and self.columns.time is None:
             raise FieldError("window", "time windows need `columns: {time: NAME}`")
+
+    @property
+    def remote(self) -> bool:
+        """Whether anything of it lies in a store of objects."""
+        return any(is_remote(path) for path in (self.model or "", self.reference, self.batches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,6 +520,101 @@ class LimitSettings:
         _check_at_least("series_per_model", self.series_per_model, 0)
 
 
+def _check_endpoint(endpoint: str | None, *, carries_token: bool = False) -> None:
+    """Refuse what is no server's address; the text never repeats it, as it may hold a password."""
+    if endpoint is None:
+        return
+    try:
+        parts = urlsplit(endpoint)
+        plain = parts.scheme in ("http", "https") and parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        plain = False
+    if not plain or parts.username is not None or (parts.path, parts.query) not in _BARE:
+        message = "is no address of a server; write http://HOST:PORT or https://HOST, no more"
+        raise FieldError("endpoint", message)
+    if carries_token and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise FieldError("endpoint", "would carry a token in the clear; write https://")
+
+
+_BARE = (("", ""), ("/", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """Where ``s3://`` leads. Credentials come from the environment, a profile, or the machine."""
+
+    endpoint: str | None = None
+    """Another server than Amazon's that speaks S3, ``https://HOST:PORT``; by default that of
+    ``AWS_ENDPOINT_URL``."""
+    region: str | None = None
+    """Region; by default that of the environment, the profile, or the bucket."""
+    anonymous: bool = False
+    """Look for no credentials: public buckets only."""
+    virtual_hosts: bool = False
+    """Whether an own endpoint wants the bucket in its host name."""
+    ca_file: str | None = None
+    """Certificates to trust instead of the system's, PEM."""
+
+    def __post_init__(self) -> None:
+        _check_endpoint(self.endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class GsSettings:
+    """Where ``gs://`` leads. Credentials are Google's application default credentials."""
+
+    endpoint: str | None = None
+    """Another server than Google's."""
+    anonymous: bool = False
+    """Look for no credentials: public buckets only."""
+
+    def __post_init__(self) -> None:
+        _check_endpoint(self.endpoint, carries_token=not self.anonymous)
+
+
+@dataclass(frozen=True, slots=True)
+class AbfsSettings:
+    """Where ``abfs://`` leads.
+
+    Credentials: ``AZURE_STORAGE_KEY``, ``AZURE_STORAGE_SAS_TOKEN``, else Azure's default chain.
+    """
+
+    account: str | None = None
+    """Storage account, where the address names none; by default ``AZURE_STORAGE_ACCOUNT``."""
+    endpoint: str | None = None
+    """Another server than Azure's."""
+
+    def __post_init__(self) -> None:
+        _check_endpoint(self.endpoint, carries_token=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StoresSettings:
+    """Stores of objects, and how patient to be with them."""
+
+    timeout: str = "10s"
+    """A connection that takes longer, or a server that is silent for longer, is tried again."""
+    patience: str = "30s"
+    """How long, with growing and random pauses; then everything waits for the next look."""
+    s3: S3Settings = field(default_factory=S3Settings)
+    gs: GsSettings = field(default_factory=GsSettings)
+    abfs: AbfsSettings = field(default_factory=AbfsSettings)
+
+    def __post_init__(self) -> None:
+        _check_duration("timeout", self.timeout)
+        _check_duration("patience", self.patience)
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Seconds of silence."""
+        return duration_seconds(self.timeout)
+
+    @property
+    def patience_seconds(self) -> float:
+        """Seconds of trying."""
+        return duration_seconds(self.patience)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured."""
@@ -516,6 +626,7 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     web: WebSettings = field(default_factory=WebSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    stores: StoresSettings = field(default_factory=StoresSettings)
     seed: int = 0
     """Root of all randomness; the same seed and bytes give the same verdict."""
 
@@ -526,3 +637,10 @@ class Settings:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise FieldError("models", f"the name {twice[0]!r} is used twice; names are labels")
+        least = self.stores.patience_seconds + self.stores.timeout_seconds
+        if any(model.remote for model in self.models) and least >= self.limits.seconds:
+            message = (
+                f"patience and timeout are {least:g} s together; they must end before "
+                f"limits.seconds, {self.limits.seconds:g} s, does"
+            )
+            raise FieldError("stores", message)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from shiftwatch import __version__, cache, cost, derive, roles
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
+from shiftwatch.fetch import load_model, model_bytes, model_sha256
 from shiftwatch.reference import FORMAT, Reference, generator, prepare, root
 from shiftwatch.requests import Context, Digest, Digests, PreparedInfo
 from shiftwatch.sample import Sample
@@ -117,7 +118,7 @@ def load(context: Context) -> Watch:
     """
     configured, context = context, _in_force(context)
     settings = context.model
-    model = _model(settings.model) if settings.model is not None else None
+    model = load_model(settings.model) if settings.model is not None else None
     reference_sha256 = parquet.reference_sha256(settings.reference)
     _refuse_altered(context, reference_sha256)
     fingerprint = cache.fingerprint(
@@ -134,13 +135,6 @@ def load(context: Context) -> Watch:
     reference = _kept(context, fingerprint, lambda: _prepared(context, model, plan, draws))
     ended = context.accepted is not configured.accepted
     return Watch(context, model, reference, reference_sha256, plan, fingerprint, ended)
-
-
-def _model(path: str) -> OnnxModel:
-    """The model; only who has one waits for onnxruntime's import, and holds its 20 MB."""
-    from shiftwatch.model import OnnxModel  # noqa: PLC0415
-
-    return OnnxModel.load(path)
 
 
 def _kept(context: Context, fingerprint: str, prepared: Callable[[], Reference]) -> Reference:
@@ -249,8 +243,7 @@ def room_of(context: Context) -> Room:
     """Memory for rows within the limits of a model, beside the model itself."""
     settings, limits = context.model, context.limits
     joint = [test.max_rows for test in (settings.tests.mmd, settings.tests.c2st) if test]
-    path = settings.model
-    size = Path(path).stat().st_size if path is not None and Path(path).is_file() else 0
+    size = model_bytes(settings.model) if settings.model is not None else 0
     return Room(limits.memory_mb, max(joint, default=0), model_bytes=size)
 
 
@@ -330,7 +323,7 @@ def digests(request: Digest) -> Digests:
     settings = request.model
     model = settings.model if settings is not None else None
     return Digests(
-        model=_model_sha256(model) if model is not None else None,
+        model=model_sha256(model) if model is not None else None,
         reference=_reference_sha256(settings.reference) if settings is not None else None,
         files={uri: _hashed(uri) for uri in request.uris},
         software={
@@ -344,7 +337,7 @@ def digests(request: Digest) -> Digests:
 def _hashed(path: str) -> str | None:
     try:
         return file_sha256(path)
-    except OSError:
+    except (OSError, DataError):
         return None
 
 
@@ -352,13 +345,6 @@ def _reference_sha256(path: str) -> str | None:
     try:
         return parquet.reference_sha256(path)
     except DataError:
-        return None
-
-
-def _model_sha256(path: str) -> str | None:
-    try:
-        return _model(path).sha256
-    except ModelError:
         return None
 
 

@@ -30,7 +30,7 @@ from typing import Any, Self
 
 from shiftwatch.errors import TimeLimitError, WorkerDiedError, WorkerError
 from shiftwatch.progress import Listener, Progress
-from shiftwatch.requests import Keep, Prepare, Request, Survey
+from shiftwatch.requests import Keep, Prepare, Reach, Request, Survey
 from shiftwatch.settings import LimitSettings
 
 _ENVIRONMENT = {
@@ -65,10 +65,18 @@ class Worker:
         Memory and seconds of one call.
     listener
         Told how far a call is, several times a second; None: the child says nothing of it.
+    reach
+        Stores of objects the child may need; None: none, or those the environment names.
     """
 
-    def __init__(self, limits: LimitSettings, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        limits: LimitSettings,
+        listener: Listener | None = None,
+        reach: Reach | None = None,
+    ) -> None:
         self._limits = limits
+        self._reach = reach
         self._listener = listener
         self._killed = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -193,6 +201,9 @@ class Worker:
             if self._killed:  # told so while it was being started
                 self._process.kill()
             self._await_ready(self._connection)
+            if self._reach is not None:
+                self._connection.send(self._reach)
+                self._connection.recv()
         return self._connection
 
     def _await_ready(self, connection: Connection) -> None:

@@ -20,7 +20,8 @@ import pytest
 
 from shiftwatch.errors import DataError, WorkerError
 from shiftwatch.insist import TRIES
-from shiftwatch.monitor import Monitor, Stopped, confined
+from shiftwatch.look import confined
+from shiftwatch.monitor import Monitor, Stopped
 from shiftwatch.requests import Check, Inspect, Request
 from shiftwatch.settings import (
     ByRows,
@@ -108,7 +109,8 @@ def test_batches_are_judged_in_order_of_event_time_not_of_name(
 def test_files_looked_through_in_small_pages_are_each_judged_once_and_only_in_their_last_state(
     tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shiftwatch.monitor._FILES_PER_CALL", 2)
+    monkeypatch.setattr("shiftwatch.monitor._FILES_PER_PAGE", 2)
+    monkeypatch.setattr("shiftwatch.look.FILES_PER_CALL", 2)
 
     def names(runs: Iterable[Run]) -> list[str]:
         return [Path(run.batch.uri).name for run in runs]

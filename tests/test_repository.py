@@ -34,6 +34,7 @@ HEAVY_ROOMS = (
     "dependence",
     "derive",
     "evaluate",
+    "fetch",
     "inflation",
     "memory",
     "model",

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from shiftwatch.config.fault import ConfigFaultsError, Fault, KeyPath, key_text
 from shiftwatch.config.tree import Tree, read_tree
 from shiftwatch.config.wording import Problem, kinds_at, look_up, problems
+from shiftwatch.places import is_remote
 from shiftwatch.settings import (
     ByRows,
     ByTime,
@@ -250,7 +251,7 @@ def _model_problems(model: ModelSettings, path: KeyPath) -> Iterator[Problem]:
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     def absolute(path: str) -> str:
-        return os.path.normpath(folder / path)
+        return path if is_remote(path) else os.path.normpath(folder / path)
 
     models = tuple(
         replace(
@@ -262,7 +263,11 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         for model in settings.models
     )
     store = replace(settings.store, path=absolute(settings.store.path))
-    return replace(settings, models=models, store=store, web=_anchored_web(settings.web, absolute))
+    web = _anchored_web(settings.web, absolute)
+    own = settings.stores.s3.ca_file
+    s3 = replace(settings.stores.s3, ca_file=None if own is None else absolute(own))
+    stores = replace(settings.stores, s3=s3)
+    return replace(settings, models=models, store=store, web=web, stores=stores)
 
 
 def _anchored_web(web: WebSettings, absolute: Callable[[str], str]) -> WebSettings:

@@ -9,6 +9,7 @@ Never: is imported by the daemon's own process; uses more than one thread or any
 from __future__ import annotations
 
 from shiftwatch.model.inputs import Binding, ModelInput
+from shiftwatch.model.onnxfile import weights_of
 from shiftwatch.model.outputs import MAX_OUTPUT_COLUMNS, ModelOutput
 from shiftwatch.model.session import OnnxModel, Prediction
 
@@ -19,4 +20,5 @@ __all__ = [
     "ModelOutput",
     "OnnxModel",
     "Prediction",
+    "weights_of",
 ]

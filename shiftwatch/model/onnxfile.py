@@ -90,6 +90,22 @@ def read(path: str) -> OnnxFile:
         raise _not_onnx(path, "the file is damaged or cut off") from fault
 
 
+def weights_of(path: str) -> tuple[str, ...]:
+    """Where the external weights of a model lie, as it says, without looking there; sorted.
+
+    Raises
+    ------
+    ModelError
+        If the file is no ONNX model; see :func:`read`.
+    """
+    data = _bytes(path)
+    _refuse_lookalikes(data, path)
+    try:
+        return _hidden(memoryview(data))[1]
+    except (ValueError, IndexError) as fault:
+        raise _not_onnx(path, "the file is damaged or cut off") from fault
+
+
 def _bytes(path: str) -> bytes:
     try:
         return Path(path).read_bytes()

@@ -12,6 +12,7 @@ times themselves costs less than hashing the file does.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,17 +26,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shiftwatch.errors import DataError
+from shiftwatch.errors import AwayError, DataError
+from shiftwatch.places import is_remote
 from shiftwatch.quarantine import CHANGED, ENCRYPTED, NO_FOOTER, REFUSED
-from shiftwatch.source import matching
+from shiftwatch.source import matching, objects
 from shiftwatch.source.columns import kind_of, to_column
-from shiftwatch.source.listing import GONE
+from shiftwatch.source.listing import GONE, WITHHELD
 from shiftwatch.source.widths import SLICE_ROWS
 from shiftwatch.values import FileFacts, Listed, SchemaColumn
 
 # Without threads: many failed reads with them abort the interpreter at its end.
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
+
+_log = logging.getLogger(__name__)
 
 MOST_ROWS = 2**40
 """Rows a file may say it has: a hundred times what the largest files hold."""
@@ -47,6 +51,7 @@ _NO_BOMB, _MOST_PACKED = 64_000_000, 100
 Honest texts that repeat themselves reach 20; for them the limit is too small, and says so."""
 
 _HASH_BYTES = 1 << 20
+_OBJECT_BYTES = 8 << 20  # a request each
 _BUFFER_BYTES = 1 << 18  # without it pyarrow holds all compressed columns of a row group at once
 _DICTIONARY = 2_000_000  # bytes; writers stop making one at 1 MB, as a rule
 _PLACE = 3  # bytes of a row's place in a dictionary, with room to spare
@@ -74,8 +79,15 @@ def inspect(listed: Listed, time_column: str | None) -> FileFacts:
         it may still be in the writing (no closing footer, or other bytes than were listed), or the
         system would not hand out its bytes (permissions, a disk or network that fails). The fault
         of a file that is not there any more is :data:`shiftwatch.source.listing.GONE`.
+
+    Raises
+    ------
+    AwayError
+        If the store of an object does not answer: it would not for the next one either.
     """
     facts = FileFacts(listed.uri, listed.size, listed.modified_ns, "", 0)
+    if is_remote(listed.uri):
+        return _object_facts(facts, time_column)
     try:
         with Path(listed.uri).open("rb") as handle:
             before = os.fstat(handle.fileno())
@@ -88,6 +100,24 @@ def inspect(listed: Listed, time_column: str | None) -> FileFacts:
         return _refused(facts, fault)
 
 
+def _object_facts(facts: FileFacts, time_column: str | None) -> FileFacts:
+    try:
+        with objects.opened(facts.uri) as handle:
+            handle.seek(0, os.SEEK_END)
+            if handle.tell() != facts.size:
+                return replace(facts, fault=CHANGED, incomplete=True)
+            handle.seek(0)
+            facts = replace(facts, sha256=_sha256(handle, _OBJECT_BYTES))
+            return _with_footer(facts, handle, time_column)
+    except AwayError as fault:
+        if not objects.answers(facts.uri):
+            raise
+        _log.warning("%r %s: %s", facts.uri, WITHHELD, fault.what)
+        return replace(facts, rows=0, fault=f"{WITHHELD}: {fault.what}", incomplete=True)
+    except OSError as fault:
+        return _refused(facts, fault)
+
+
 def _refused(facts: FileFacts, fault: OSError) -> FileFacts:
     """The system did not hand out the bytes: this says nothing about them, and may pass."""
     gone = isinstance(fault, FileNotFoundError)
@@ -96,7 +126,17 @@ def _refused(facts: FileFacts, fault: OSError) -> FileFacts:
 
 
 def file_sha256(uri: str) -> str:
-    """SHA-256 of a file's bytes, hexadecimal; OSError if it cannot be read."""
+    """SHA-256 of a file's bytes, hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    AwayError
+        If its store does not answer.
+    """
+    if is_remote(uri):
+        return objects.sha256(uri)
     with Path(uri).open("rb") as handle:
         return _sha256(handle)
 
@@ -109,9 +149,14 @@ def one_line(fault: BaseException) -> str:
     return clean if len(clean) <= _LONGEST_TEXT else clean[: _LONGEST_TEXT - 3] + "..."
 
 
-def _sha256(handle: IO[bytes]) -> str:
+def file_size(uri: str) -> int:
+    """Bytes of a file; OSError and AwayError as of :func:`file_sha256`."""
+    return objects.head(uri).size if is_remote(uri) else Path(uri).stat().st_size
+
+
+def _sha256(handle: IO[bytes], block_bytes: int = _HASH_BYTES) -> str:
     digest = hashlib.sha256()
-    while block := handle.read(_HASH_BYTES):
+    while block := handle.read(block_bytes):
         digest.update(block)
     return digest.hexdigest()
 
@@ -277,23 +322,34 @@ def _asked_at_once(shortage: MemoryError) -> int:
 
 
 @contextmanager
+def _bytes_of(uri: str) -> Iterator[Any]:
+    if is_remote(uri):
+        with objects.opened(uri) as held:
+            yield held
+        return
+    Path(uri).stat()  # says "no such file" in fewer words than Arrow
+    with pa.OSFile(uri, "rb") as handle:
+        yield handle
+
+
+@contextmanager
 def opened(uri: str, categories: Collection[str] | None = None) -> Iterator[pq.ParquetFile]:
     """An open file whose every damage is a DataError.
 
     Unless ``categories`` is None its texts stay dictionaries, and so do bytes and what is nested.
     But for texts of which a row group has so many that they fill more than a dictionary: Arrow
-    would hold them all, twice and hashed, whatever few rows are wanted.
+    would hold them all, twice and hashed, whatever few rows are wanted. A store that does not
+    answer is no damage: AwayError.
     """
     try:
-        Path(uri).stat()  # says "no such file" in fewer words than Arrow
-        with pa.OSFile(uri, "rb") as handle:
+        with _bytes_of(uri) as handle:
             first = _open(handle)
             count_rows(first)
             texts = [] if categories is None else _as_dictionaries(first, categories)
             yield _open(handle, texts, first.metadata) if texts else first
     except MemoryError as shortage:  # also Arrow's: the worker's limit, mostly not the file's fault
         asked = _asked_at_once(shortage)
-        if asked < max(_NO_BOMB, _MOST_PACKED * Path(uri).stat().st_size):
+        if asked < max(_NO_BOMB, _MOST_PACKED * file_size(uri)):
             raise
         raise DataError(
             f"a page of it unpacks to {asked / 1e6:.0f} MB, more than the worker may hold",

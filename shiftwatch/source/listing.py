@@ -28,6 +28,10 @@ HIDDEN = (".", "_")
 GONE = "gone"
 """Fault of a file that was listed and is not there any more; it is no batch."""
 
+WITHHELD = "is not handed out now"
+"""Beginning of the fault of an object that its store lists and does not let be read, which may
+pass: it waits, however long, and is never judged by it."""
+
 _OUTSIDE = "a symbolic link that leads out of the folder"
 
 _VANISHED = (FileNotFoundError, NotADirectoryError)

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from shiftwatch.errors import DataError
+from shiftwatch.places import is_remote
 from shiftwatch.source.columns import comparable, kind_of
 from shiftwatch.values import Finding, SchemaColumn
 
@@ -47,7 +48,7 @@ def partitions(uri: str, root: str | None) -> dict[str, str | None]:
     """
     folder = PurePath(uri).parent
     if root is not None:
-        if not folder.is_relative_to(root):
+        if not folder.is_relative_to(root) and not is_remote(uri):
             folder, root = PurePath(os.path.realpath(folder)), os.path.realpath(root)
         folder = folder.relative_to(root) if folder.is_relative_to(root) else PurePath()
     pairs = (part.split("=", 1) for part in folder.parts if "=" in part)

@@ -20,26 +20,29 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shiftwatch.errors import DataError
+from shiftwatch.places import is_remote
 from shiftwatch.progress import tell
 from shiftwatch.sample import Column, Sample
-from shiftwatch.source import listing, matching, widths
+from shiftwatch.source import listing, matching, objects, widths
 from shiftwatch.source.columns import constant, join, light, to_column
 from shiftwatch.source.facts import (
     count_rows,
     event_times,
     file_sha256,
+    file_size,
     inspect,
     one_line,
     opened,
 )
 from shiftwatch.source.widths import SLICE_ROWS
-from shiftwatch.values import Finding, Piece, SchemaColumn
+from shiftwatch.values import Finding, Listed, Piece, SchemaColumn
 
 __all__ = [
     "Reading",
     "as_table",
     "file_sha256",
     "inspect",
+    "list_files",
     "read_pieces",
     "read_reference",
     "read_schema",
@@ -147,9 +150,21 @@ def read_pieces(
     return replace(reading, findings=(finding, *reading.findings))
 
 
+def list_files(
+    path: str, *, complete: bool = False, after: str | None = None
+) -> tuple[Listed, ...]:
+    """Every Parquet file below a folder or a prefix, or the one that the path names.
+
+    See ``listing.list_folder`` for folders and ``objects.list_objects`` for stores.
+    """
+    if is_remote(path):
+        return objects.list_objects(path, after=after, complete=complete)
+    return listing.list_folder(path, complete=complete)
+
+
 def reference_files(path: str) -> tuple[str, ...]:
     """Paths of the files that make a reference, sorted; DataError if there is none."""
-    found = tuple(listed.uri for listed in listing.list_folder(path, complete=True))
+    found = tuple(listed.uri for listed in list_files(path, complete=True))
     if not found:
         raise DataError(
             "no Parquet file", where=path, hint="a reference is a Parquet file or a folder of them"
@@ -309,7 +324,7 @@ class _Part:
 
 def _whole_file(uri: str) -> Piece:
     with opened(uri) as file:
-        return Piece(uri, Path(uri).stat().st_size, "", 0, count_rows(file))
+        return Piece(uri, file_size(uri), "", 0, count_rows(file))
 
 
 def _read_piece(
@@ -342,7 +357,7 @@ def _located(part: _Part, piece: Piece) -> _Part:
 
 def _refuse_other(piece: Piece, file: pq.ParquetFile) -> None:
     """Raise DataError if the file is not the one the piece was cut from."""
-    size, rows = Path(piece.uri).stat().st_size, count_rows(file)
+    size, rows = file_size(piece.uri), count_rows(file)
     if size != piece.size or rows < piece.first_row + piece.rows:
         raise DataError(
             f"was {piece.size} bytes when it was listed, is {size} bytes and {rows} rows now",

@@ -17,6 +17,7 @@ from typing import Any
 
 from shiftwatch import config, replay
 from shiftwatch.errors import DataError, ShiftwatchError
+from shiftwatch.requests import Reach
 from shiftwatch.settings import LimitSettings, Settings
 from shiftwatch.store import Store
 from shiftwatch.worker import Worker
@@ -70,12 +71,12 @@ def _unusable(fault: ShiftwatchError, *, as_json: bool, say: Say) -> int:
 
 
 @contextmanager
-def _recomputing(limits: LimitSettings) -> Iterator[tuple[Worker, str]]:
+def _recomputing(limits: LimitSettings, reach: Reach | None = None) -> Iterator[tuple[Worker, str]]:
     """A worker and an empty cache: what was prepared then is prepared again."""
     patient = replace(limits, seconds=max(limits.seconds, _PATIENCE))
     with (
         tempfile.TemporaryDirectory(prefix="shiftwatch-verify-") as cache,
-        Worker(patient) as hired,
+        Worker(patient, reach=reach) as hired,
     ):
         yield hired, cache
 
@@ -132,7 +133,7 @@ def verify_history(settings: Settings, model: str | None, *, as_json: bool, say:
     results = []
     with Store.read(settings.store.path) as store:
         for name in names:
-            with _recomputing(settings.limits) as (worker, cache):
+            with _recomputing(settings.limits, Reach(settings.stores, "")) as (worker, cache):
                 replayed = replay.replay(store, name, cache, worker.call)
                 results.append((name, _watched_on_a_terminal(name, replayed)))
     if as_json:
