@@ -34,13 +34,6 @@ class FieldError(ValueError):
         self.message = message
 
 
-class NotAvailableError(FieldError):
-    """A value that is planned and not built: refused, never ignored."""
-
-    def __init__(self, field_name: str, use: str) -> None:
-        super().__init__(field_name, f"not available yet; {use}")
-
-
 def duration_seconds(text: str) -> float:
     """Seconds of a duration such as ``30s``, ``5m``, ``1h`` or ``7d``.
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shiftwatch import settings as s
-from shiftwatch.settings import FieldError, NotAvailableError
+from shiftwatch.settings import FieldError
 
 
 def _model(**changes: object) -> s.ModelSettings:
@@ -117,22 +117,9 @@ def test_a_value_that_cannot_be_is_refused_by_field_and_message(
 ) -> None:
     with pytest.raises(FieldError) as raised:
         made()
-    assert not isinstance(raised.value, NotAvailableError)
     assert raised.value.field == field
     assert raised.value.message.startswith(message)
     assert str(raised.value) == raised.value.message
-
-
-LATER: list[tuple[Made, str, str]] = []
-
-
-@pytest.mark.parametrize(("made", "field", "use"), LATER, ids=[f[1] for f in LATER])
-def test_what_is_not_built_yet_is_refused_and_never_ignored(
-    made: Made, field: str, use: str
-) -> None:
-    with pytest.raises(NotAvailableError) as raised:
-        made()
-    assert (raised.value.field, raised.value.message) == (field, f"not available yet; {use}")
 
 
 NO_ADDRESSES = ["", "9464", ":9464", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536"]
