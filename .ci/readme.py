@@ -131,8 +131,46 @@ def _where(found: Mapping[str, Any]) -> str:
     return f"Measured on {machines}, one thread, {when}.\n\n"
 
 
+def reliability() -> str:
+    """What `make torture` stored, in a few lines; ``benchmarks/reliability.md`` has all of it."""
+    path = ROOT / "benchmarks" / "results" / "torture.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    kills = [each for each in found["faults"] if each["name"].startswith("kill")]
+    others = [each["name"] for each in found["faults"] if each not in kills]
+    ledgers = [each["batches"] for each in found["faults"]]
+    load, tried = found["load"], found["bad_inputs"]["kinds"].values()
+    count = {key: sum(each[key] for each in ledgers) for key in ledgers[0]}
+    flooded = (
+        f"{load['files']} waiting files of {load['models']} models, 50 reports asked for at a "
+    )
+    flooded += "time: 99th percentile of a scrape"
+    rows = (
+        ("`kill -9` at every named point of a step, and at random", _sum(kills, "injected")),
+        ("other faults: " + ", ".join(others), len(others)),
+        ("survived, of all of these", _sum(found["faults"], "survived")),
+        ("batches expected, judged", f"{count['expected']}, {count['judged']}"),
+        (
+            "judged twice, lost, judged differently",
+            f"**{count['judged_twice']}, {count['lost']}, {count['different']}**",
+        ),
+        ("of daemons with an alarm up, ready without showing it", found["asked"]["alarms_missing"]),
+        (flooded, f"{1000 * load['scrape_p99_seconds']:.0f} ms"),
+        (
+            "broken and made-up inputs tried, without a named answer",
+            f"{sum(each['tried'] for each in tried)}, {len(found['bad_inputs']['defects'])}",
+        ),
+    )
+    lines = ["| what | how many |", "|---|---|", *(f"| {what} | {many} |" for what, many in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _sum(faults: list[dict[str, Any]], key: str) -> int:
+    return sum(each[key] for each in faults)
+
+
 PARTS = {
     "metrics": table,
+    "reliability": reliability,
     "rooms": rooms,
     "calibration": calibration,
     "levels": levels,

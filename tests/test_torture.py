@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import operator
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -49,6 +51,13 @@ def test_every_point_of_a_step_is_struck_at_the_daemon_and_those_of_a_check_at_i
     assert {point for point, whom in blows if whom == "parent"} == set(POINTS)
     at_worker = {point for point, whom in blows if whom == "worker"}
     assert at_worker >= {name for name, point in POINTS.items() if point.home == "worker"}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_every_point_lies_where_it_says(point: str) -> None:
+    """One that has moved would be missed in silence until somebody tortures all of it."""
+    module, _, path = POINTS[point].place.partition(":")
+    assert callable(operator.attrgetter(path)(importlib.import_module(module)))
 
 
 @pytest.mark.slow
