@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from benchmarks.faults.stream import MODEL
 
 _FILES = 3
 _DISK_MB = 8
+_TRIES = 150
 _JUDGED_AT = "shiftwatch_last_batch_processed_timestamp_seconds"
 _PAGE_OF_AN_INDEX = "SELECT pageno FROM dbstat WHERE name = 'files_by_uri' LIMIT 1"
 _HOUR, _YEAR = 3600.0, 365.0 * 86400
@@ -63,7 +64,7 @@ def disk_read_only(ill: Ill) -> bool:
     """The disk of the history is read-only at the start: refused with words, nothing harmed."""
     folder = ill.lives.arena.store.parent
     ill.hand()
-    _mount("-o", f"remount,ro,size={_DISK_MB}m", folder, tries=20)
+    _mount("-o", f"remount,ro,size={_DISK_MB}m", folder, tries=_TRIES)
     try:
         with ill.lives.begun() as life:
             refused = life.wait(30) and life.process.returncode != 0
@@ -230,22 +231,25 @@ def small_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        _run(["umount", str(folder)], _TRIES)
 
 
 def _mount(*arguments: object, tries: int = 1) -> None:
-    """Mount; several times where a process that has just ended may still keep the disk busy."""
-    command = ["mount", *map(str, arguments)]
+    _run(["mount", *map(str, arguments)], tries)
+
+
+def _run(command: Sequence[str], tries: int) -> None:
+    """Mount or unmount; again where a process that has just ended still keeps the disk busy."""
     for left in reversed(range(tries)):
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except FileNotFoundError:
-            raise NotTriedError("no program `mount`") from None
+            raise NotTriedError(f"no program `{command[0]}`") from None
         if not done.returncode:
             return
         if left:
             time.sleep(0.2)
-    raise NotTriedError(f"no mount: {done.stderr.strip().splitlines()[0]}")
+    raise NotTriedError(f"no {command[0]}: {done.stderr.strip().splitlines()[0]}")
 
 
 Fault = Callable[[Ill], bool]
