@@ -42,6 +42,9 @@ FUZZ = HERE / "fuzz.py"
 
 _MOST_FILES = 2000
 
+_AMISS = ("judged_twice", "lost", "different")
+_UNANSWERED = ("server_errors", "alarms_missing", "out_of_order", "refused")
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -180,13 +183,11 @@ def failures(found: Mapping[str, Any]) -> list[str]:
     told = [f"{f['name']}: not survived" for f in faults if f["survived"] < f["injected"]]
     for fault in faults:
         batches = fault["batches"]
-        bad = ("judged_twice", "lost", "different")
-        told += [f"{fault['name']}: {key} {batches[key]}" for key in bad if batches[key]]
+        told += [f"{fault['name']}: {key} {batches[key]}" for key in _AMISS if batches[key]]
         if batches["judged"] != batches["expected"]:
             told.append(f"{fault['name']}: judged {batches['judged']} of {batches['expected']}")
     for where in ("asked", "load"):
-        bad = ("server_errors", "alarms_missing", "out_of_order")
-        told += [f"{key}: {found[where][key]}" for key in bad if found[where].get(key)]
+        told += [f"{key}: {found[where][key]}" for key in _UNANSWERED if found[where].get(key)]
     if found["load"]["judged"] != found["load"]["files"]:
         told.append(f"load: judged {found['load']['judged']} of {found['load']['files']}")
     return told + list((found["bad_inputs"] or {}).get("defects", ()))

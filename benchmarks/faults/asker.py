@@ -20,6 +20,10 @@ from urllib.parse import urlsplit
 AT_ONCE = 50
 SILENT = 200
 SLOW = 50
+REFUSED = 0
+"""For the status of a request whose connection was closed before an answer."""
+OF_ONE_ADDRESS = 80
+"""Idle connections of one client: the daemon refuses a client more than 100, whatever they do."""
 
 
 def get(address: str, path: str) -> int:
@@ -62,7 +66,10 @@ def reports(address: str, models: list[str]) -> dict[str, object]:
             turn += 1
             form = ("html", "json")[turn % 2]
             path = f"/api/v1/models/{models[turn % len(models)]}/report?format={form}"
-            status = get(address, path)
+            try:
+                status = get(address, path)
+            except OSError:
+                status = REFUSED
             with lock:
                 statuses[status] = statuses.get(status, 0) + 1
 
@@ -86,7 +93,8 @@ def idle(address: str, model: str) -> dict[str, object]:
     while True:
         while len(held) < SILENT + SLOW:
             with suppress(OSError):
-                line = socket.create_connection((host, int(port)), timeout=5)
+                client = (f"127.0.0.{2 + len(held) // OF_ONE_ADDRESS}", 0)
+                line = socket.create_connection((host, int(port)), 5, client)
                 if len(held) < SLOW:
                     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
                     line.sendall(question.encode())

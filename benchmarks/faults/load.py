@@ -83,6 +83,7 @@ def _figures(told: dict[str, Any]) -> dict[str, Any]:
         "scrape_p99_seconds": round(scrapes[min(len(scrapes) - 1, int(0.99 * len(scrapes)))], 4),
         "scrape_slowest_seconds": round(scrapes[-1], 4),
         "reports": told["reports"]["requests"],
+        "refused": told["reports"]["statuses"].get("0", 0),
         "server_errors": errors + told["scrape"]["server_errors"],
         "idle_connections": told["idle"]["held"],
     }

@@ -64,6 +64,7 @@ def _asked(results: Results) -> Iterator[str]:
     yield f"| judged | {load['judged']} in {load['seconds']:g} s |"
     yield f"| judged before an older file of the model | {load['out_of_order']} |"
     yield f"| reports answered, 50 asked for at any time | {load['reports']} |"
+    yield f"| of these, refused | {load['refused']} |"
     yield f"| connections that say nothing or do not read | {load['idle_connections']} |"
     yield f"| answers with 5xx | {load['server_errors']} |"
     yield (
