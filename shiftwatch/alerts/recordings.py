@@ -40,7 +40,7 @@ def recordings(thresholds: Thresholds) -> tuple[Recording, ...]:
         Recording(
             "shiftwatch:models:count",
             f"count({models})",
-            "models that are watched",
+            "how many models are watched, by all daemons that are scraped",
         ),
         Recording(
             "shiftwatch:models_in_alarm:ratio",

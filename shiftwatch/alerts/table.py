@@ -45,7 +45,7 @@ def groups(
         "name": "shiftwatch.recorded",
         "rules": [recording.rule() for recording in recordings(thresholds)],
     }
-    told = [
+    told: list[dict[str, object]] = [
         {"name": name, "rules": [alert.rule(links) for alert in group]}
         for name, group in _by_group(thresholds).items()
     ]
