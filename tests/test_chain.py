@@ -95,9 +95,7 @@ def metrics_pass_the_linter(port: int, token: str, promtool: str) -> None:
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, check=False
     )
-    told = [line for line in done.stderr.decode().splitlines() if not line.startswith("process_")]
-    assert [line for line in told if line.startswith("shiftwatch_")] == []
-    assert done.returncode in (0, 3), told
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
 def drift_is_told(folder: Path, hook: Hook) -> float:

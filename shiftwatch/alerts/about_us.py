@@ -245,7 +245,7 @@ def _burden_alerts(thresholds: Thresholds) -> tuple[Alert, ...]:
         Alert(
             "ShiftwatchMemoryHigh",
             "warning",
-            f"process_resident_memory_bytes > {thresholds.resident_bytes:g}\n"
+            f"process_resident_memory_bytes > {thresholds.resident_bytes:.0f}\n"
             "  and on (job, instance) shiftwatch_build_info",
             "30m",
             "A shiftwatch daemon holds too much memory.",

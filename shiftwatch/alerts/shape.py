@@ -41,11 +41,13 @@ class Thresholds:
     backlog: int = 10
     """Batches that wait."""
     backlog_for: str = "30m"
+    """How long more wait."""
     fleet_ratio: float = 0.5
     """Share of the models in alarm at once that hints at a cause in common."""
     fleet_models: int = 4
     """Models below which a share says nothing."""
     fleet_for: str = "10m"
+    """How long as many are in alarm."""
     coverage_ratio: float = 0.9
     """Share of the requests that are seen, below which what is seen may not be typical."""
     unmatched_ratio: float = 0.05

@@ -1,7 +1,7 @@
 """Write the rules for Prometheus and what is made from them: `make rules`; a test fails if stale.
 
 In:    shiftwatch.alerts; thresholds and links that differ, as options.
-Out:   rules.yml, the PrometheusRule object, unit tests of both, the table of the runbook.
+Out:   rules.yml, the PrometheusRule object, their unit tests, tables for people.
 Never: holds an alert; needs a Prometheus.
 
 With other thresholds or links, for a file of your own::
@@ -12,9 +12,12 @@ With other thresholds or links, for a file of your own::
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import re
 import sys
 from dataclasses import fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,12 @@ ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 
 from deploy.prometheus.source.cases import CASES, unit_tests  # noqa: E402 - started by its path
-from shiftwatch.alerts import Links, Thresholds, alerts, groups  # noqa: E402 - likewise
+from shiftwatch.alerts import Links, Thresholds, alerts, groups, recordings  # noqa: E402 - likewise
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 UNIT_TESTS = ROOT / "deploy" / "prometheus" / "tests" / "rules_test.yml"
 RUNBOOK = ROOT / "deploy" / "RUNBOOK.md"
+README = ROOT / "deploy" / "prometheus" / "README.md"
 OBJECTS = (
     ROOT / "deploy" / "prometheus" / "prometheusrule.yaml",
     # kustomize reads nothing outside of a component's folder.
@@ -36,7 +40,7 @@ OBJECTS = (
 )
 
 _HEAD = "# Made by `make rules` from shiftwatch/alerts; change it there.\n"
-_TABLE = re.compile(r"(<!-- generated: alerts -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -88,6 +92,33 @@ def tests() -> str:
     return _yaml(unit_tests(CASES))
 
 
+def recorded() -> str:
+    """Every recording rule as a line of Markdown."""
+    lines = ["| series | what it is |", "|---|---|"]
+    lines += [f"| `{each.name}` | {each.meaning} |" for each in recordings(Thresholds())]
+    return "\n".join(lines) + "\n"
+
+
+def thresholds() -> str:
+    """Every threshold with its default as a line of Markdown."""
+    body = ast.parse(inspect.getsource(Thresholds)).body[0]
+    if not isinstance(body, ast.ClassDef):
+        raise TypeError(body)
+    lines = ["| threshold | default | what it is |", "|---|---|---|"]
+    for here, after in pairwise([*body.body, ast.Pass()]):
+        if isinstance(here, ast.AnnAssign) and isinstance(here.target, ast.Name):
+            text = ""
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                text = " ".join(str(after.value.value).split()).rstrip(".").replace("``", "`")
+            name = here.target.id
+            lines.append(f"| `{name}` | {_number(getattr(Thresholds(), name))} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: object) -> str:
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def table() -> str:
     """Every alert as a line of Markdown, in the order of the sections."""
     lines = ["| alert | severity | after | what it says |", "|---|---|---|---|"]
@@ -99,14 +130,22 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+_TABLES = {"alerts": table, "recorded": recorded, "thresholds": thresholds}
+
+
+def _written(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    return _TABLE.sub(lambda found: f"{found[1]}\n{_TABLES[found[2]]()}\n{found[3]}", text)
+
+
 def outputs() -> dict[Path, str]:
     """Every generated file with its text."""
-    runbook = RUNBOOK.read_text(encoding="utf-8")
     return {
         RULES: plain(),
         **dict.fromkeys(OBJECTS, custom_resource()),
         UNIT_TESTS: tests(),
-        RUNBOOK: _TABLE.sub(lambda found: found[1] + "\n" + table() + "\n" + found[2], runbook),
+        RUNBOOK: _written(RUNBOOK),
+        README: _written(README),
     }
 
 
