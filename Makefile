@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fix docs bench bench-peers growth soak torture fuzz badinput calibrate image lock audit sbom system-packages clean
+.PHONY: help setup setup-run demo test check fix docs rules bench bench-peers growth soak torture fuzz badinput calibrate image lock audit sbom system-packages clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ fix: setup ## let ruff repair what it can
 
 docs: setup ## write the generated parts of the README files anew
 	$(BIN)/python .ci/readme.py
+
+rules: setup ## write the rules for Prometheus, their unit tests and the runbook's table anew
+	$(BIN)/python deploy/prometheus/source/rules.py
 
 bench: setup ## speed and memory against scipy, the machine and the goals; ARGS="--only ks" for a part
 	$(BIN)/python benchmarks/bench.py $(ARGS)

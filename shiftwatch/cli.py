@@ -401,7 +401,9 @@ def _agreed(*, yes: bool) -> None:
 
 @app.command()
 def explain(
-    name: Annotated[str, typer.Argument(help="A test, metric, key, finding or skip reason.")],
+    name: Annotated[
+        str, typer.Argument(help="A test, metric, alert, key, finding or skip reason.")
+    ],
 ) -> None:
     """Say what a name means."""
     from shiftwatch.glossary import meaning, similar  # noqa: PLC0415

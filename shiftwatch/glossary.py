@@ -1,4 +1,4 @@
-"""What the names mean: tests, verdicts, layers, metrics, findings, costs, configuration keys.
+"""What the names mean: tests, verdicts, layers, metrics, alerts, findings, costs, settings.
 
 In:    a name.
 Out:   its meaning, from the place in the code that defines it.
@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from shiftwatch import settings
+from shiftwatch.alerts import meanings
 from shiftwatch.budget import STEPS
 from shiftwatch.metrics import FAMILIES
 from shiftwatch.price import ENERGY_SOURCES, STAGES
@@ -117,6 +118,7 @@ def _senses() -> dict[str, list[str]]:
         STAGE_MEANINGS,
         ENERGY,
         QUARANTINE,
+        meanings(),
     )
     for texts in (*own, metrics):
         for name, text in texts.items():
