@@ -13,6 +13,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -29,6 +30,7 @@ from shiftwatch.errors import ConfigError, ShiftwatchError
 from shiftwatch.monitor import Monitor, Stopped
 from shiftwatch.schedule import Ticker, check_schedule
 from shiftwatch.settings import Settings, WebSettings
+from shiftwatch.status import Around
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Run
 from shiftwatch.web import create_app
@@ -113,6 +115,7 @@ class Daemon:
         self._offset = time.time() - time.monotonic()
         self._believed_from = 0.0
         self._ticker: Ticker | None = None
+        self._events: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Serve until SIGTERM, SIGINT or :meth:`stop`."""
@@ -121,6 +124,7 @@ class Daemon:
             self._store = store
             self._monitor = self._new_monitor(self._settings)
             self._desk = Desk(store, self._settings, self)
+            self._desk.around = self._around
             try:
                 await self._serve()
             finally:
@@ -259,7 +263,14 @@ class Daemon:
     def _stop_ticker(self) -> None:
         if self._ticker is not None:
             self._ticker.stop()
+            self._events.update(_events(self._ticker))
             self._ticker = None
+
+    def _around(self) -> Around:
+        """What did not go to plan outside of any model, since the start."""
+        ticker = self._ticker
+        events = self._events + (_events(ticker) if ticker is not None else Counter())
+        return Around(events, Counter(self._access.refused))
 
     def _announce(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
@@ -308,6 +319,17 @@ class Daemon:
     def _hang_up(self) -> None:
         with suppress(ShiftwatchError):  # logged and shown in the metrics where it arose
             self.reload()
+
+
+def _events(ticker: Ticker) -> Counter[str]:
+    """Its counts, by :data:`shiftwatch.status.SCHEDULE_EVENTS`."""
+    counts = ticker.counts
+    return Counter(
+        missed=counts["missed"],
+        overlapped=counts["skipped"],
+        failed=counts["errors"],
+        clock_step=counts["clock_steps"],
+    )
 
 
 def _warn_of_openness(web: WebSettings) -> None:

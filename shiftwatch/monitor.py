@@ -41,6 +41,9 @@ _FILES_PER_PAGE = 200
 _RECENT = 50
 """Runs looked through after a restart for the newest that was not an error of ours."""
 
+_MISSED = 3
+"""Expected batches that may stay away before the monitor is called stale."""
+
 _STATES: Mapping[Verdict, MonitorState] = {
     "shift": "ok",
     "no_shift": "ok",
@@ -240,6 +243,7 @@ class Monitor:
             name=model.name,
             tests=(),
             monitor_state=_state_of(last),
+            expected_seconds=model.expected_seconds,
             last_run=last,
             last_processed_at=next(processed, None),
             backlog=0,
@@ -266,7 +270,7 @@ class Monitor:
         try:
             self._prepare(watched, ask)
             self._accept(watched, ask)
-            self._show(watched, fault=None, monitor_state=_state_of(watched.status.last_run))
+            self._show(watched, fault=None, monitor_state=self._state(watched.status))
             yield from self._work_off(watched, ask)
             self._show(watched, fault=watched.looking.fault)
         except Stopped:
@@ -280,6 +284,13 @@ class Monitor:
             watched.due = True
             text = str(fault) if expected else f"internal error: {type(fault).__name__}: {fault}"
             self._show(watched, fault=text, monitor_state="error")
+
+    def _state(self, status: ModelStatus) -> MonitorState:
+        """Stale where no batch has come for three times as long as one takes to come."""
+        expected, last = status.expected_seconds, status.last_processed_at
+        if expected is None or last is None or self._now() - last <= _MISSED * expected:
+            return _state_of(status.last_run)
+        return "stale"
 
     def _prepare(self, watched: _Watched, ask: Call) -> None:
         """Load the model and the reference when they are first needed, or have changed."""
