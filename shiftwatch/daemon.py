@@ -8,6 +8,7 @@ Never: imports numpy, scipy, pyarrow or onnxruntime; judges anything itself.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import signal
 import socket
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
@@ -41,6 +43,9 @@ from shiftwatch.web.server import renew, server_config, tls_context
 _LOG = logging.getLogger(__name__)
 
 _Done = TypeVar("_Done")
+
+_LOOK_SECONDS = 5.0
+"""Between two looks at the configuration file, which cost some 50 microseconds."""
 
 _FORGET_SECONDS = 3600.0
 """Between two looks for what is too old to keep."""
@@ -77,6 +82,19 @@ class Source:
     def load(self) -> Settings:
         """Settings as they are in the file now."""
         return config.load(self.path, self.environ)
+
+    def digest(self, settings: Settings) -> str:
+        """SHA-256 of the bytes of the file, and of the certificates it names; "" if none is there.
+
+        The bytes and not the times: a mounted ConfigMap is changed by another link to a folder.
+        """
+        tls = settings.web.tls
+        certificates = () if tls is None else (tls.cert, tls.key, tls.client_ca)
+        try:
+            read = [Path(path).read_bytes() for path in (self.path, *filter(None, certificates))]
+        except OSError:
+            return ""
+        return hashlib.sha256(b"\0".join(read)).hexdigest()
 
 
 class Daemon:
@@ -231,9 +249,31 @@ class Daemon:
         if self._stopping:
             raise ConfigError("the daemon is going down")
         monitor = self._new_monitor(settings)
+        monitor.inherit(self._monitor)
+        self._tell_change(settings)
         self._monitor, self._settings, self._desk.settings = monitor, settings, settings
         self._loop.call_soon_threadsafe(self._start_ticker)
-        _LOG.info("configuration reloaded", extra={"path": self._source.path})
+
+    def _tell_change(self, settings: Settings) -> None:
+        before = {model.name: model for model in self._settings.models}
+        after = {model.name: model for model in settings.models}
+        both = before.keys() & after.keys()
+        told = {
+            "added": sorted(after.keys() - before.keys()),
+            "removed": sorted(before.keys() - after.keys()),
+            "changed": sorted(name for name in both if before[name] != after[name]),
+        }
+        _LOG.info("configuration reloaded", extra={"path": self._source.path, **told})
+
+    async def _watch_source(self) -> None:
+        """Reload when the files have changed and then kept still from one look to the next."""
+        in_force = seen = self._source.digest(self._settings)
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            before, seen = seen, await asyncio.to_thread(self._source.digest, self._settings)
+            if seen and seen == before != in_force and self._settings.watch_config:
+                in_force = seen  # a bad one is told once
+                await asyncio.to_thread(self._hang_up)
 
     async def _serve(self) -> None:
         listener = listen(self._settings.web)
@@ -243,7 +283,9 @@ class Daemon:
         await server.up.wait()
         self._announce(listener)
         self._start_ticker()
+        looking = asyncio.create_task(self._watch_source())
         await self._stop.wait()
+        looking.cancel()
         ticker = self._ticker
         self._stop_ticker()
         self._monitor.stop()
@@ -356,6 +398,11 @@ def _log_run(run: Run) -> None:
             "verdict": run.verdict,
             "alarm": run.alarm,
             "seconds": round(run.cost.wall_seconds, 3),
+            "test_cpu_seconds": {name: round(spent, 4) for name, spent in run.cost.tests.items()},
             **({"degraded": smaller[0]} if smaller else {}),
         },
     )
+    for skip in run.skipped:
+        if skip.reason == "test_failed":
+            where = {"model": run.model, "batch": run.batch.id, "test": skip.test}
+            _LOG.error("test failed", extra={**where, "target": skip.target, "fault": skip.detail})

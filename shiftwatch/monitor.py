@@ -118,6 +118,22 @@ class Monitor:
         }
         self._snapshot = self._drawn(ready=True, checkpoint_at=None)
 
+    def inherit(self, before: Monitor) -> None:
+        """Go on where the monitor of the configuration before stands.
+
+        A model of which nothing has changed keeps what is known of it, its prepared reference
+        included; one of which something has keeps its counters, which must not begin anew while the
+        process lives.
+        """
+        for name, watched in self._watched.items():
+            known = before._watched.get(name)
+            if known is not None and known.context == watched.context:
+                self._watched[name] = known
+            elif known is not None:
+                watched.tally = known.tally
+                watched.status = replace(watched.status, counts=known.tally.counts())
+        self._snapshot = self._drawn(ready=True, checkpoint_at=before.snapshot.checkpoint_at)
+
     @property
     def snapshot(self) -> Snapshot:
         """What is known now; swapped as a whole."""

@@ -451,6 +451,26 @@ def test_a_model_whose_batches_stay_away_for_three_times_as_long_as_expected_is_
     assert states == ["ok", "ok", "stale", "ok"]
 
 
+def test_a_monitor_goes_on_with_what_has_not_changed_and_keeps_the_counters_of_the_rest(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=1)
+    changed = replace(model, name="changed")
+    settings = settings_of(tmp_path, model, changed)
+    later = settings_of(tmp_path, model, replace(changed, expect_every="1h"))
+    names = {"m": "test", "changed": "test"}
+    with Store.open(settings.store.path, clock=time.time) as store:
+        before = Monitor(settings, store, time.time, names)
+        list(before.step())
+        after = Monitor(later, store, time.time, names)
+        after.inherit(before)
+        same, other = after.snapshot.models
+        assert same.reference is not None, "it is not prepared anew"
+        assert other.reference is None
+        assert [each.counts.batches for each in (same, other)] == [{"tested": 1}] * 2
+        assert list(after.step()) == []
+
+
 def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
     tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
