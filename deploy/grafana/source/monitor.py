@@ -1,0 +1,463 @@
+"""The dashboard of shiftwatch itself: whether the watch stands, and what it costs.
+
+In:    nothing.
+Out:   the dashboard with the uid shiftwatch-self.
+Never: says anything about the data of a model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard
+
+from deploy.grafana.source.shape import (
+    BAD,
+    CALM,
+    WARN,
+    About,
+    Query,
+    bars,
+    choice,
+    frame,
+    from_one,
+    lines,
+    narrowed,
+    number,
+    text,
+    word,
+)
+
+ON = 'instance=~"$instance"'
+OURS = f"and on (job, instance) shiftwatch_build_info{{{ON}}}"
+WAS_OURS = f"and on (job, instance) last_over_time(shiftwatch_build_info{{{ON}}}[1d])"
+SMALL = (4, 4)
+
+
+def own() -> Any:
+    """The daemons themselves."""
+    board = frame(
+        "shiftwatch-self",
+        "shiftwatch: itself",
+        "The daemons: whether they run and answer, how long checks take, what they cost.",
+    )
+    board = board.with_variable(
+        choice("instance", "Instance", "shiftwatch_build_info", several=True)
+    ).with_variable(narrowed())
+    for part in (_health, _scrapes, _latency, _backlog, _memory, _cost):
+        board = part(board)
+    return board
+
+
+def _health(board: Any) -> Any:
+    return (
+        board.with_row(dashboard.Row("Health"))
+        .with_panel(
+            number(
+                About(
+                    "Daemons down",
+                    "Daemons of the last day that do not answer scrapes now. Above 0: their models "
+                    "are not watched; look at the Pod and its log.",
+                    "short",
+                    *SMALL,
+                ),
+                Query(f"count(up{{{ON}}} {WAS_OURS}) - sum(up{{{ON}}} {WAS_OURS})"),
+                from_one(),
+            )
+        )
+        .with_panel(
+            text(
+                About(
+                    "Version",
+                    "Of the running daemons. Two at a time: an update that has not come to an end.",
+                    "none",
+                    *SMALL,
+                ),
+                Query(
+                    f"count by (version) (shiftwatch_build_info{{{ON}}})",
+                    "{{version}}",
+                ),
+            )
+        )
+        .with_panel(
+            word(
+                About(
+                    "Configuration",
+                    "Whether the last reload was accepted. If not, the one before it is still in "
+                    "force: `shiftwatch check FILE` names the fault.",
+                    "none",
+                    *SMALL,
+                ),
+                Query(f"min(shiftwatch_config_last_reload_successful{{{ON}}})"),
+                {0: ("refused", BAD), 1: ("accepted", CALM)},
+            )
+        )
+        .with_panel(
+            number(
+                About(
+                    "Last commit",
+                    "Time since the history was last written, of the daemon where it is longest "
+                    "ago. Old while batches are processed: look at the disk under `store.path`.",
+                    "s",
+                    *SMALL,
+                ),
+                Query(f"time() - min(shiftwatch_last_checkpoint_timestamp_seconds{{{ON}}})"),
+            )
+        )
+        .with_panel(
+            number(
+                About(
+                    "Worker deaths",
+                    "Workers that ended without an answer within the time shown. Above 0: the "
+                    "system lacks memory; compare `limits.memory_mb` with the container's limit.",
+                    "short",
+                    *SMALL,
+                ),
+                Query(f"sum(increase(shiftwatch_worker_deaths_total{{{ON}}}[$__range]))"),
+                from_one(WARN),
+            )
+        )
+        .with_panel(
+            number(
+                About(
+                    "Histories set aside",
+                    "Damaged histories beside the ones in force. Above 0: read the log of that "
+                    "start, look after the disk, then take the files away.",
+                    "short",
+                    *SMALL,
+                ),
+                Query(f"sum(shiftwatch_histories_set_aside{{{ON}}})"),
+                from_one(WARN),
+            )
+        )
+    )
+
+
+def _scrapes(board: Any) -> Any:
+    return (
+        board.with_row(dashboard.Row("Scrapes"))
+        .with_panel(
+            lines(
+                About(
+                    "Answers",
+                    "1 while a daemon answers the scrapes of Prometheus, 0 while it does not. Gaps "
+                    "that come again: restarts; see the log and the memory below.",
+                    "none",
+                    8,
+                    7,
+                ),
+                Query(f"up{{{ON}}} {WAS_OURS}", "{{instance}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "Time of a scrape",
+                    "Close to the timeout of Prometheus (10 s): the machine is starved.",
+                    "s",
+                    8,
+                    7,
+                ),
+                Query(f"scrape_duration_seconds{{{ON}}} {WAS_OURS}", "{{instance}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "Series",
+                    "Samples of a scrape, and those of columns that were left out. Too many for "
+                    "your Prometheus: lower `limits.series_per_model`.",
+                    "short",
+                    8,
+                    7,
+                ),
+                Query(f"scrape_samples_scraped{{{ON}}} {WAS_OURS}", "{{instance}}"),
+                Query(f"sum(shiftwatch_series_dropped_total{{{ON}}})", "left out"),
+            )
+        )
+        .with_panel(
+            bars(
+                About(
+                    "Requests refused",
+                    "Requests to the web server that were not let in, a minute, by reason. Many: a "
+                    "wrong token, or somebody who tries.",
+                    "cpm",
+                    12,
+                    7,
+                ),
+                Query(
+                    "60 * sum by (reason) (rate("
+                    f"shiftwatch_http_requests_refused_total{{{ON}}}[$__rate_interval]))",
+                    "{{reason}}",
+                ),
+            )
+        )
+        .with_panel(
+            bars(
+                About(
+                    "Ticks of the schedule that went wrong",
+                    "Of the hour before each point. Overlapped: checks take longer than "
+                    "`schedule.every`. Missed: the machine slept or was starved. Failed: see the "
+                    "log. None is lost, what waits is taken up by the next.",
+                    "short",
+                    12,
+                    7,
+                ),
+                Query(
+                    f"sum by (event) (increase(shiftwatch_schedule_events_total{{{ON}}}[1h]))",
+                    "{{event}}",
+                ),
+            )
+        )
+    )
+
+
+def _latency(board: Any) -> Any:
+    return (
+        board.with_row(dashboard.Row("Latency"))
+        .with_panel(
+            lines(
+                About(
+                    "Time of a batch, 19 of 20",
+                    "19 of 20 batches were judged in less, wall time. The points lead to the batch. "
+                    "Longer than batches take to come: the backlog will grow.",
+                    "s",
+                    8,
+                    9,
+                ),
+                Query(
+                    "histogram_quantile(0.95, sum by (le, model) (rate("
+                    f"shiftwatch_batch_duration_seconds_bucket{{{ON}}}[$__rate_interval])))",
+                    "{{model}}",
+                    exemplars=True,
+                ),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "CPU of a test, 19 of 20",
+                    "19 of 20 runs of a test took less, over all models. The largest is the one to "
+                    "leave out or to make smaller.",
+                    "s",
+                    8,
+                    9,
+                ),
+                Query(
+                    "histogram_quantile(0.95, sum by (le, test) (rate("
+                    f"shiftwatch_test_duration_seconds_bucket{{{ON}}}[$__rate_interval])))",
+                    "{{test}}",
+                    exemplars=True,
+                ),
+            )
+        )
+        .with_panel(
+            bars(
+                About(
+                    "CPU by stage",
+                    "What checks spend their CPU on, in cores. `given_up` is what `limits.seconds` "
+                    "ended: raise it, or spend less.",
+                    "none",
+                    8,
+                    9,
+                ),
+                Query(
+                    "sum by (stage) (rate("
+                    f"shiftwatch_stage_seconds_total{{{ON}}}[$__rate_interval]))",
+                    "{{stage}}",
+                ),
+            )
+        )
+    )
+
+
+def _backlog(board: Any) -> Any:
+    oldest = f"max by (model) (shiftwatch_backlog_oldest_timestamp_seconds{{{ON}}})"
+    return (
+        board.with_row(dashboard.Row("Backlog"))
+        .with_panel(
+            lines(
+                About(
+                    "Batches waiting",
+                    "By model. It keeps growing: check more often, make larger batches, or give "
+                    "the worker more CPU.",
+                    "short",
+                    8,
+                    8,
+                ),
+                Query(f"max by (model) (shiftwatch_backlog_batches{{{ON}}})", "{{model}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "How far behind",
+                    "Age of the oldest file that waits, by model; 0 while none does.",
+                    "s",
+                    8,
+                    8,
+                ),
+                Query(
+                    f"time() - {oldest} or 0 * max by (model) (shiftwatch_backlog_batches{{{ON}}})",
+                    "{{model}}",
+                ),
+            )
+        )
+        .with_panel(
+            bars(
+                About(
+                    "Faults an hour",
+                    "Of the hour before each point: tests that failed, workers that died, checks "
+                    "cut short. Failed tests are faults of shiftwatch, please report them.",
+                    "short",
+                    8,
+                    8,
+                ),
+                Query(
+                    f'sum(increase(shiftwatch_tests_total{{{ON}, outcome="failed"}}[1h]))',
+                    "failed tests",
+                ),
+                Query(f"sum(increase(shiftwatch_worker_deaths_total{{{ON}}}[1h]))", "deaths"),
+                Query(f"sum(increase(shiftwatch_degraded_total{{{ON}}}[1h]))", "cut short"),
+            )
+        )
+    )
+
+
+def _memory(board: Any) -> Any:
+    return (
+        board.with_row(dashboard.Row("Memory and files"))
+        .with_panel(
+            lines(
+                About(
+                    "Memory of the daemon",
+                    "Resident memory of the daemon without its worker. It should be flat: a slope "
+                    "over days is a leak, please report it.",
+                    "bytes",
+                    8,
+                    8,
+                ),
+                Query(f"process_resident_memory_bytes{{{ON}}} {OURS}", "{{instance}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "Memory of the worker",
+                    "Most memory of the last check, by model; the container needs this and that of "
+                    "the daemon. Near `limits.memory_mb`: raise it.",
+                    "bytes",
+                    8,
+                    8,
+                ),
+                Query(f"max by (model) (shiftwatch_check_peak_memory_bytes{{{ON}}})", "{{model}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "Open files",
+                    "File descriptors of the daemon, as a share of those allowed. It climbs towards "
+                    "1: something holds connections open.",
+                    "percentunit",
+                    8,
+                    8,
+                ),
+                Query(f"process_open_fds{{{ON}}} / process_max_fds{{{ON}}} {OURS}", "{{instance}}"),
+            )
+        )
+    )
+
+
+def _cost(board: Any) -> Any:
+    return (
+        board.with_row(dashboard.Row("Cost"))
+        .with_panel(
+            lines(
+                About(
+                    "CPU now",
+                    "In cores: checks by model, and the daemon beside them. Size the CPU request "
+                    "of the container by it.",
+                    "none",
+                    8,
+                    9,
+                ),
+                Query(
+                    "sum by (model) (rate("
+                    f"shiftwatch_cpu_seconds_total{{{ON}}}[$__rate_interval]))",
+                    "{{model}}",
+                ),
+                Query(
+                    f"sum(rate(process_cpu_seconds_total{{{ON}}}[$__rate_interval]) {OURS})",
+                    "daemon",
+                ),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "CPU a day",
+                    "CPU seconds of the checks of the last 24 hours, by model: what watching costs.",
+                    "s",
+                    8,
+                    9,
+                ),
+                Query(f"max by (model) (shiftwatch_day_cpu_seconds{{{ON}}})", "{{model}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "CPU for a million rows",
+                    "By model, from the last 24 hours. Multiply it by the traffic that you expect.",
+                    "s",
+                    8,
+                    9,
+                ),
+                Query(f"max by (model) (shiftwatch_million_rows_cpu_seconds{{{ON}}})", "{{model}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "Power",
+                    "Of the checks; rapl was measured, estimate is CPU time times the watts of a "
+                    "busy core. `shiftwatch explain energy` tells more.",
+                    "watt",
+                    8,
+                    9,
+                ),
+                Query(
+                    "sum by (source) (rate("
+                    f"shiftwatch_energy_joules_total{{{ON}}}[$__rate_interval]))",
+                    "{{source}}",
+                ),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "Energy a day",
+                    "Of the checks of the last 24 hours, by model. 3.6 MJ are a kilowatt hour.",
+                    "joule",
+                    8,
+                    9,
+                ),
+                Query(f"max by (model) (shiftwatch_day_energy_joules{{{ON}}})", "{{model}}"),
+            )
+        )
+        .with_panel(
+            lines(
+                About(
+                    "Cost beside the model",
+                    "CPU of the last check over what the model itself needs for those rows in one "
+                    "call. Large for a small model: take fewer rows (`window.max_rows`) or fewer "
+                    "tests.",
+                    "none",
+                    8,
+                    9,
+                ),
+                Query(f"max by (model) (shiftwatch_watching_cost_ratio{{{ON}}})", "{{model}}"),
+            )
+        )
+    )
