@@ -87,6 +87,8 @@ def told(panel: Mapping[str, Any], value: float) -> str:
     for mapping in defaults.get("mappings", ()):
         if (word := mapping["options"].get(f"{value:g}")) is not None:
             return str(word["text"])
+    if defaults.get("decimals") == 0:
+        value = round(value)
     return with_unit(value, defaults["unit"])
 
 
@@ -148,16 +150,16 @@ class _Scale:
         values = [value for each in series for _, value in each.points if math.isfinite(value)]
         if stacked:
             values = [sum(value for _, value in column) for column in _columns(series).values()]
-        high = max([*values, custom.get("axisSoftMax", 0.0), 1e-12])
-        low = min([*values, custom.get("axisSoftMin", high)])
-        self.values = (self._of(low), self._of(max(high, defaults.get("max", high))))
+        low = defaults.get("min", min([*values, custom.get("axisSoftMin", math.inf)]))
+        high = defaults.get("max", max(values, default=0.0) or 1.0)
+        self.values = self._of(low), self._of(high)
 
     def _of(self, value: float) -> float:
         return math.log10(max(value, 1e-12)) if self.log else value
 
     def y(self, value: float) -> float:
         low, high = self.values
-        return (self._of(value) - low) / ((high - low) or 1)
+        return min((self._of(value) - low) / ((high - low) or 1), 1.0)
 
     def x(self, time: float) -> float:
         return (time - self.times[0]) / (self.times[1] - self.times[0])

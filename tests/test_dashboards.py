@@ -21,7 +21,7 @@ from tests.chain import Prometheus, chain, webhook
 from tests.conftest import absent
 from tests.dashboard_pictures import Answers, Series, picture, table
 from tests.object_store import free_port
-from tests.test_daemon import folder, running, until
+from tests.test_daemon import Running, folder, running, until
 
 __all__ = ["folder"]  # a fixture
 
@@ -217,6 +217,12 @@ def feed(folder: Path) -> Iterator[int]:
         yield index
 
 
+def judged(daemon: Running, count: int) -> None:
+    """Wait until so many batches of the one model are judged."""
+    line = f'shiftwatch_batches_total{{model="churn",outcome="tested"}} {count}.0'
+    until(lambda: line in daemon.get("/metrics") or None)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_query_is_answered_while_a_daemon_watches_a_drifting_stream(
@@ -232,8 +238,7 @@ def test_every_query_is_answered_while_a_daemon_watches_a_drifting_stream(
         running(folder) as daemon,
     ):
         for index in feed(folder):
-            done = f'shiftwatch_batches_total{{model="churn",outcome="tested"}} {index + 1}.0'
-            until(lambda done=done: done in daemon.get("/metrics") or None)
+            judged(daemon, index + 1)
         quarantined = 'shiftwatch_quarantined_files{model="renewal"} == 1'
         until(lambda: prometheus.query(quarantined) or None)
         until(lambda: prometheus.query('shiftwatch_batches_total{outcome="tested"} >= 14') or None)

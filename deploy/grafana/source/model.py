@@ -15,6 +15,7 @@ from grafana_foundation_sdk.models import dashboard as kinds
 from deploy.grafana.source.data import OF, quality, requests
 from deploy.grafana.source.shape import (
     BAD,
+    BOUND,
     CALM,
     WARN,
     About,
@@ -24,6 +25,7 @@ from deploy.grafana.source.shape import (
     frame,
     heat,
     lines,
+    lines_with_bounds,
     narrowed,
     number,
     rows,
@@ -60,7 +62,13 @@ MOST_MOVED = (
     "topk(30, max by (feature) (max_over_time("
     f"shiftwatch_feature_effect_ratio{{{OF}}}[$__range] @ end())))"
 )
-"""The columns that moved most within the time shown."""
+"""The columns that moved most within the time shown: the same ones at every point of it."""
+
+LEAST_LIKELY = (
+    "bottomk(10, min by (feature) (min_over_time("
+    f"shiftwatch_feature_p_value{{{OF}}}[$__range] @ end())))"
+)
+"""The columns with the smallest p-values, likewise."""
 
 
 def detail() -> Any:
@@ -120,13 +128,13 @@ def _verdict(board: Any) -> Any:
                     "model_sha256": "model",
                     "opset": "opset",
                     "ort_version": "onnxruntime",
-                    "reference_sha256": "reference",
+                    "reference_id": "reference",
                 },
                 (
                     Column(
-                        "max by (model_sha256, opset, ort_version, reference_sha256) ("
+                        "max by (model_sha256, opset, ort_version, reference_id) ("
                         f"shiftwatch_model_info{{{OF}}} * on (job, instance, model) group_left "
-                        f"(reference_sha256) shiftwatch_reference_info{{{OF}}})",
+                        f"(reference_id) shiftwatch_reference_info{{{OF}}})",
                         "",
                     ),
                 ),
@@ -252,13 +260,13 @@ def _moved(board: Any) -> Any:
                 About(
                     "P-values of columns",
                     "Smallest p-value of each column's tests, not corrected for the number of "
-                    "columns, on a logarithmic axis; cut at 1e-9. The ten smallest. One alone means "
-                    "little: with 100 columns one is below 0.01 by chance.",
+                    "columns, on a logarithmic axis; cut at 1e-9. The ten columns with the smallest "
+                    "within the time shown. One alone means little: with 100 columns one is below 0.01 by chance.",
                     "none",
                     12,
                     10,
                 ),
-                Query(f"bottomk(10, {p_value})", "{{feature}}"),
+                Query(f"{p_value} and on (feature) {LEAST_LIKELY}", "{{feature}}"),
                 log=True,
             )
         )
@@ -281,7 +289,7 @@ def _moved(board: Any) -> Any:
             )
         )
         .with_panel(
-            lines(
+            lines_with_bounds(
                 About(
                     "Largest effect of inputs, by test",
                     "Largest effect of each test over the inputs, in its own unit, and the least "
@@ -329,7 +337,7 @@ def _effects(scope: str) -> tuple[Query, Query]:
         Query(f"max by (test) (shiftwatch_test_effect_ratio{{{of}}})", "{{test}}"),
         Query(
             f"max by (test) (shiftwatch_test_effect_lower_bound_ratio{{{of}}})",
-            "{{test}}, at least",
+            f"{{{{test}}}}, {BOUND}",
         ),
     )
 
@@ -356,7 +364,7 @@ def _predictions(board: Any) -> Any:
             )
         )
         .with_panel(
-            lines(
+            lines_with_bounds(
                 About(
                     "Effect on predictions",
                     "How far predictions are from those on the reference, and the least it can be. "

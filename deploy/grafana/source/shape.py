@@ -141,7 +141,11 @@ def text(about: About, query: Query) -> Any:
 
 
 def lines(about: About, *queries: Query, limit: float | None = None, log: bool = False) -> Any:
-    """Values over time; above ``limit`` the ground is red. A logarithmic axis for p-values."""
+    """Values over time, with a logarithmic axis for p-values.
+
+    Above ``limit`` the ground is red, and the axis ends at three times of it: how near a line comes
+    to the limit must be seen, how far beyond it goes the legend says.
+    """
     panel = _ranged(_described(timeseries.Panel(), about), queries)
     panel = panel.line_width(2).fill_opacity(6).show_points(options.VisibilityMode.AUTO)
     panel = panel.legend(_legend()).tooltip(_tooltip())
@@ -155,8 +159,19 @@ def lines(about: About, *queries: Query, limit: float | None = None, log: bool =
         style = common.GraphThresholdsStyleConfig().mode(area)
         steps = _steps(((None, "transparent"), (limit, BAD)))
         panel = panel.thresholds(steps).thresholds_style(style)
-        panel = panel.axis_soft_max(limit * 1.2)
+        panel = panel.min(0).max(3 * limit)
     return panel
+
+
+BOUND = "at least"
+"""How the names of lower bounds end."""
+
+
+def lines_with_bounds(about: About, *queries: Query) -> Any:
+    """Values over time; those whose names end in BOUND thin and dashed, since they only limit."""
+    looks = {"custom.lineWidth": 1, "custom.lineStyle": {"fill": "dash", "dash": [4, 6]}}
+    properties = [model.DynamicConfigValue(name, value) for name, value in looks.items()]
+    return lines(about, *queries).override_by_regexp(f".*, {BOUND}", properties)
 
 
 def bars(about: About, *queries: Query) -> Any:
@@ -164,7 +179,12 @@ def bars(about: About, *queries: Query) -> Any:
     stack = common.StackingConfig().mode(options.StackingMode.NORMAL).group("A")
     panel = _ranged(_described(timeseries.Panel(), about), queries)
     panel = panel.draw_style(options.GraphDrawStyle.BARS).fill_opacity(70).stacking(stack)
-    return panel.legend(_legend()).tooltip(_tooltip()).axis_soft_min(0)
+    return panel.legend(_legend()).tooltip(_tooltip()).axis_soft_min(0).decimals(_places(about))
+
+
+def _places(about: About) -> int:
+    """None for counts: Prometheus estimates growth, and 2.07 alarms are two."""
+    return 0 if about.unit == "short" else 2
 
 
 def _legend() -> Any:
@@ -200,7 +220,7 @@ def ranking(about: About, query: Query, steps: Steps = ((None, IDLE),)) -> Any:
     panel = _described(bargauge.Panel(), about).with_target(_target(query, 0).instant())
     panel = panel.orientation(options.VizOrientation.HORIZONTAL).reduce_options(_last()).min(0)
     panel = panel.display_mode(options.BarGaugeDisplayMode.BASIC).thresholds(_steps(steps))
-    return panel.value_mode(options.BarGaugeValueMode.TEXT)
+    return panel.value_mode(options.BarGaugeValueMode.TEXT).decimals(_places(about))
 
 
 def rows(about: About, names: Mapping[str, str], columns: Sequence[Column], by: str) -> Any:
