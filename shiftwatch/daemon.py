@@ -8,15 +8,18 @@ Never: imports numpy, scipy, pyarrow or onnxruntime; judges anything itself.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
@@ -29,6 +32,7 @@ from shiftwatch.errors import ConfigError, ShiftwatchError
 from shiftwatch.monitor import Monitor, Stopped
 from shiftwatch.schedule import Ticker, check_schedule
 from shiftwatch.settings import Settings, WebSettings
+from shiftwatch.status import Around
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Run
 from shiftwatch.web import create_app
@@ -39,6 +43,9 @@ from shiftwatch.web.server import renew, server_config, tls_context
 _LOG = logging.getLogger(__name__)
 
 _Done = TypeVar("_Done")
+
+_LOOK_SECONDS = 5.0
+"""Between two looks at the configuration file, which cost some 50 microseconds."""
 
 _FORGET_SECONDS = 3600.0
 """Between two looks for what is too old to keep."""
@@ -75,6 +82,19 @@ class Source:
     def load(self) -> Settings:
         """Settings as they are in the file now."""
         return config.load(self.path, self.environ)
+
+    def digest(self, settings: Settings) -> str:
+        """SHA-256 of the bytes of the file, and of the certificates it names; "" if none is there.
+
+        The bytes and not the times: a mounted ConfigMap is changed by another link to a folder.
+        """
+        tls = settings.web.tls
+        certificates = () if tls is None else (tls.cert, tls.key, tls.client_ca)
+        try:
+            read = [Path(path).read_bytes() for path in (self.path, *filter(None, certificates))]
+        except OSError:
+            return ""
+        return hashlib.sha256(b"\0".join(read)).hexdigest()
 
 
 class Daemon:
@@ -113,6 +133,7 @@ class Daemon:
         self._offset = time.time() - time.monotonic()
         self._believed_from = 0.0
         self._ticker: Ticker | None = None
+        self._events: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Serve until SIGTERM, SIGINT or :meth:`stop`."""
@@ -121,6 +142,7 @@ class Daemon:
             self._store = store
             self._monitor = self._new_monitor(self._settings)
             self._desk = Desk(store, self._settings, self)
+            self._desk.around = self._around
             try:
                 await self._serve()
             finally:
@@ -227,9 +249,31 @@ class Daemon:
         if self._stopping:
             raise ConfigError("the daemon is going down")
         monitor = self._new_monitor(settings)
+        monitor.inherit(self._monitor)
+        self._tell_change(settings)
         self._monitor, self._settings, self._desk.settings = monitor, settings, settings
         self._loop.call_soon_threadsafe(self._start_ticker)
-        _LOG.info("configuration reloaded", extra={"path": self._source.path})
+
+    def _tell_change(self, settings: Settings) -> None:
+        before = {model.name: model for model in self._settings.models}
+        after = {model.name: model for model in settings.models}
+        both = before.keys() & after.keys()
+        told = {
+            "added": sorted(after.keys() - before.keys()),
+            "removed": sorted(before.keys() - after.keys()),
+            "changed": sorted(name for name in both if before[name] != after[name]),
+        }
+        _LOG.info("configuration reloaded", extra={"path": self._source.path, **told})
+
+    async def _watch_source(self) -> None:
+        """Reload when the files have changed and then kept still from one look to the next."""
+        in_force = seen = self._source.digest(self._settings)
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            before, seen = seen, await asyncio.to_thread(self._source.digest, self._settings)
+            if seen and seen == before != in_force and self._settings.watch_config:
+                in_force = seen  # a bad one is told once
+                await asyncio.to_thread(self._hang_up)
 
     async def _serve(self) -> None:
         listener = listen(self._settings.web)
@@ -239,7 +283,9 @@ class Daemon:
         await server.up.wait()
         self._announce(listener)
         self._start_ticker()
+        looking = asyncio.create_task(self._watch_source())
         await self._stop.wait()
+        looking.cancel()
         ticker = self._ticker
         self._stop_ticker()
         self._monitor.stop()
@@ -259,7 +305,14 @@ class Daemon:
     def _stop_ticker(self) -> None:
         if self._ticker is not None:
             self._ticker.stop()
+            self._events.update(_events(self._ticker))
             self._ticker = None
+
+    def _around(self) -> Around:
+        """What did not go to plan outside of any model, since the start."""
+        ticker = self._ticker
+        events = self._events + (_events(ticker) if ticker is not None else Counter())
+        return Around(events, Counter(self._access.refused))
 
     def _announce(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
@@ -310,6 +363,17 @@ class Daemon:
             self.reload()
 
 
+def _events(ticker: Ticker) -> Counter[str]:
+    """Its counts, by :data:`shiftwatch.status.SCHEDULE_EVENTS`."""
+    counts = ticker.counts
+    return Counter(
+        missed=counts["missed"],
+        overlapped=counts["skipped"],
+        failed=counts["errors"],
+        clock_step=counts["clock_steps"],
+    )
+
+
 def _warn_of_openness(web: WebSettings) -> None:
     """Say what others could do, where more than this machine reaches the port."""
     if web.is_local:
@@ -334,6 +398,11 @@ def _log_run(run: Run) -> None:
             "verdict": run.verdict,
             "alarm": run.alarm,
             "seconds": round(run.cost.wall_seconds, 3),
+            "test_cpu_seconds": {name: round(spent, 4) for name, spent in run.cost.tests.items()},
             **({"degraded": smaller[0]} if smaller else {}),
         },
     )
+    for skip in run.skipped:
+        if skip.reason == "test_failed":
+            where = {"model": run.model, "batch": run.batch.id, "test": skip.test}
+            _LOG.error("test failed", extra={**where, "target": skip.target, "fault": skip.detail})

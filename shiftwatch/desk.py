@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from shiftwatch.monitor import Monitor
 from shiftwatch.promise import promised
 from shiftwatch.report import render_html
 from shiftwatch.settings import Settings
-from shiftwatch.status import Snapshot
+from shiftwatch.status import Around, Snapshot
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Run, Verdict
 
@@ -87,11 +87,14 @@ class Desk:
         self._waiting = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
         self._reload: tuple[bool, float | None] = (True, None)
+        self.around: Callable[[], Around] = Around
+        """What happened around the models until now."""
 
     def snapshot(self) -> Snapshot:
         """What is known now."""
         successful, at = self._reload
-        return replace(self._steward.monitor.snapshot, reload_successful=successful, reload_at=at)
+        told, around = self._steward.monitor.snapshot, self.around()
+        return replace(told, reload_successful=successful, reload_at=at, around=around)
 
     def note_reload(self, *, successful: bool, at: float) -> None:
         """Remember how the last reload ended; the time is that of the last success."""

@@ -41,6 +41,9 @@ _FILES_PER_PAGE = 200
 _RECENT = 50
 """Runs looked through after a restart for the newest that was not an error of ours."""
 
+_MISSED = 3
+"""Expected batches that may stay away before the monitor is called stale."""
+
 _STATES: Mapping[Verdict, MonitorState] = {
     "shift": "ok",
     "no_shift": "ok",
@@ -114,6 +117,22 @@ class Monitor:
             model.name: self._watch(model, fingerprints[model.name]) for model in settings.models
         }
         self._snapshot = self._drawn(ready=True, checkpoint_at=None)
+
+    def inherit(self, before: Monitor) -> None:
+        """Go on where the monitor of the configuration before stands.
+
+        A model of which nothing has changed keeps what is known of it, its prepared reference
+        included; one of which something has keeps its counters, which must not begin anew while the
+        process lives.
+        """
+        for name, watched in self._watched.items():
+            known = before._watched.get(name)
+            if known is not None and known.context == watched.context:
+                self._watched[name] = known
+            elif known is not None:
+                watched.tally = known.tally
+                watched.status = replace(watched.status, counts=known.tally.counts())
+        self._snapshot = self._drawn(ready=True, checkpoint_at=before.snapshot.checkpoint_at)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -240,6 +259,7 @@ class Monitor:
             name=model.name,
             tests=(),
             monitor_state=_state_of(last),
+            expected_seconds=model.expected_seconds,
             last_run=last,
             last_processed_at=next(processed, None),
             backlog=0,
@@ -266,7 +286,7 @@ class Monitor:
         try:
             self._prepare(watched, ask)
             self._accept(watched, ask)
-            self._show(watched, fault=None, monitor_state=_state_of(watched.status.last_run))
+            self._show(watched, fault=None, monitor_state=self._state(watched.status))
             yield from self._work_off(watched, ask)
             self._show(watched, fault=watched.looking.fault)
         except Stopped:
@@ -280,6 +300,13 @@ class Monitor:
             watched.due = True
             text = str(fault) if expected else f"internal error: {type(fault).__name__}: {fault}"
             self._show(watched, fault=text, monitor_state="error")
+
+    def _state(self, status: ModelStatus) -> MonitorState:
+        """Stale where no batch has come for three times as long as one takes to come."""
+        expected, last = status.expected_seconds, status.last_processed_at
+        if expected is None or last is None or self._now() - last <= _MISSED * expected:
+            return _state_of(status.last_run)
+        return "stale"
 
     def _prepare(self, watched: _Watched, ask: Call) -> None:
         """Load the model and the reference when they are first needed, or have changed."""

@@ -319,6 +319,9 @@ class ModelSettings:
     categorical: tuple[str, ...] = ()
     """Integer columns to be tested as categories; strings and booleans always are."""
     window: WindowSettings = field(default_factory=WindowSettings)
+    expect_every: str | None = None
+    """Time from one batch to the next, such as ``1h``: after three of them without one the monitor's
+    state is ``stale``, and the alert for that needs no figure of its own. None: nothing is said."""
     season: Literal["day", "week"] | None = None
     """Compare a batch with the reference rows of the same hours of the ``day`` or ``week`` (UTC).
     Needs ``columns.time``, and ten days or weeks of reference."""
@@ -328,12 +331,19 @@ class ModelSettings:
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
             raise FieldError("name", f"{self.name!r} has other characters than a-z 0-9 _ -")
+        if self.expect_every is not None:
+            _check_duration("expect_every", self.expect_every)
         if self.season is not None and self.columns.time is None:
             raise FieldError("season", "a season needs `columns: {time: NAME}`")
         for field_name in ("model", "reference", "batches"):
             _check_path(field_name, getattr(self, field_name))
         if isinstance(self.window.by, ByTime) and self.columns.time is None:
             raise FieldError("window", "time windows need `columns: {time: NAME}`")
+
+    @property
+    def expected_seconds(self) -> float | None:
+        """``expect_every`` in seconds."""
+        return None if self.expect_every is None else duration_seconds(self.expect_every)
 
     @property
     def remote(self) -> bool:
@@ -620,6 +630,9 @@ class Settings:
     web: WebSettings = field(default_factory=WebSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     stores: StoresSettings = field(default_factory=StoresSettings)
+    watch_config: bool = True
+    """Whether the daemon puts a changed configuration in force by itself, within some ten seconds of
+    the change; a mounted ConfigMap changes without a signal. SIGHUP and ``/-/reload`` always do."""
     seed: int = 0
     """Root of all randomness; the same seed and bytes give the same verdict."""
 

@@ -7,9 +7,9 @@ Never: is changed in place; is computed in a request.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from shiftwatch.price import DayCost
@@ -23,31 +23,70 @@ BATCH_OUTCOMES = ("tested", "too_small", "schema_error", "read_error", "duplicat
 """What became of a file or batch; label `outcome` of `shiftwatch_batches_total`."""
 
 
+SCHEDULE_EVENTS = ("missed", "overlapped", "failed", "clock_step")
+"""What may happen to a tick; label `event` of `shiftwatch_schedule_events_total`."""
+
+REFUSALS = ("unauthorized", "forbidden", "too_many", "misdirected", "no_tokens")
+"""Why a request is refused; label `reason` of `shiftwatch_http_requests_refused_total`."""
+
 TEST_SECONDS_BOUNDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Upper bounds of the buckets of `shiftwatch_test_duration_seconds`, besides infinity."""
+
+BATCH_SECONDS_BOUNDS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+"""The same of `shiftwatch_batch_duration_seconds`; a batch may take ``limits.seconds``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """The newest batch that was counted: whose report says more.
+
+    ``at`` is in unix seconds; ``value`` what was observed, 1 for an event.
+    """
+
+    batch_id: str
+    value: float
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """How often a value was at most each bound; the last count is that of all."""
 
-    buckets: tuple[int, ...] = (0,) * (len(TEST_SECONDS_BOUNDS) + 1)
-    """Cumulative, one for each of :data:`TEST_SECONDS_BOUNDS` and one for infinity."""
+    bounds: tuple[float, ...] = TEST_SECONDS_BOUNDS
+    buckets: tuple[int, ...] = ()
+    """Cumulative, one for each bound and one for infinity."""
     total: float = 0.0
+    exemplars: tuple[Exemplar | None, ...] = ()
+    """For each bucket the newest value that lies in it and in none before."""
 
-    def with_value(self, value: float) -> Histogram:
-        """One more value.
+    def __post_init__(self) -> None:
+        for name, empty in (("buckets", 0), ("exemplars", None)):
+            given = getattr(self, name) or (empty,) * (len(self.bounds) + 1)
+            object.__setattr__(self, name, given)
+
+    def with_value(self, value: float, batch_id: str = "", at: float = 0.0) -> Histogram:
+        """One more value, and whose it was.
 
         Examples
         --------
-        >>> Histogram().with_value(0.02).buckets
-        (0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1)
+        >>> Histogram((0.1, 1.0)).with_value(0.5, "7c1d").buckets
+        (0, 1, 1)
         """
-        bounds = (*TEST_SECONDS_BOUNDS, math.inf)
-        counted = zip(self.buckets, bounds, strict=True)
-        return Histogram(
-            tuple(count + (value <= bound) for count, bound in counted), self.total + value
+        place = bisect_left(self.bounds, value)
+        exemplars = list(self.exemplars)
+        exemplars[place] = Exemplar(batch_id, value, at) if batch_id else exemplars[place]
+        return replace(
+            self,
+            buckets=tuple(count + (n >= place) for n, count in enumerate(self.buckets)),
+            total=self.total + value,
+            exemplars=tuple(exemplars),
         )
+
+
+def newest(exemplars: Iterable[Exemplar | None]) -> Exemplar | None:
+    """The newest of those there are."""
+    known = [exemplar for exemplar in exemplars if exemplar is not None]
+    return max(known, key=lambda exemplar: exemplar.at, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +99,16 @@ class Counts:
     """By (test, outcome); outcome is run, skipped or failed."""
     alarms: Mapping[str, int] = field(default_factory=dict)
     """Alarms raised, by scope."""
+    raised: Mapping[str, Exemplar] = field(default_factory=dict)
+    """The last batch that raised one, by scope."""
     rows: Mapping[str, int] = field(default_factory=dict)
     """Rows tested, by side: reference or current."""
     cpu_seconds: float = 0.0
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     test_seconds: Mapping[str, Histogram] = field(default_factory=dict)
     """CPU seconds of a test in a check, by test."""
+    batch_seconds: Histogram = field(default_factory=lambda: Histogram(BATCH_SECONDS_BOUNDS))
+    """Seconds from asking for a check to its answer."""
     energy_joules: Mapping[str, float] = field(default_factory=dict)
     """By source."""
     worker_deaths: int = 0
@@ -127,8 +170,20 @@ class ModelStatus:
     """Broken files that are looked at again before they are given up."""
     broken: tuple[Broken, ...] = ()
     """The first of both, the quarantined before the others."""
+    expected_seconds: float | None = None
+    """Seconds from a batch to the next, as configured; None where that was not said."""
     day: DayCost | None = None
     """What the checks of the 24 hours up to the last one took; None before the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Counts of what happens around the models."""
+
+    schedule_events: Mapping[str, int] = field(default_factory=dict)
+    """Ticks that did not go to plan, by :data:`SCHEDULE_EVENTS`."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Requests that were not answered, by :data:`REFUSALS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +199,7 @@ class Snapshot:
     checkpoint_at: float | None = None
     set_aside: int = 0
     """Damaged histories that lie beside the one in force."""
+    around: Around = field(default_factory=Around)
+    """What happened outside of any model since the start."""
     ready: bool = False
     ready_reason: str = "starting"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from shiftwatch.status import Counts, Histogram
-from shiftwatch.values import Cost, Run, Verdict
+from shiftwatch.status import BATCH_SECONDS_BOUNDS, Counts, Exemplar, Histogram
+from shiftwatch.values import Run, Verdict
 
 _OUTCOMES: dict[Verdict, str] = {
     "shift": "tested",
@@ -33,6 +33,8 @@ class Tally:
         self._stages: Counter[str] = Counter()
         self._cpu_seconds = 0.0
         self._test_seconds: dict[str, Histogram] = {}
+        self._batch_seconds = Histogram(BATCH_SECONDS_BOUNDS)
+        self._raised: dict[str, Exemplar] = {}
         self._energy: Counter[str] = Counter()
         self._degraded: Counter[str] = Counter()
         self._quarantined: Counter[str] = Counter()
@@ -62,21 +64,26 @@ class Tally:
         )
         self._findings.update(finding.code for finding in run.findings)
         self._skipped.update(skip.reason for skip in run.skipped)
-        self._alarms.update(decision.scope for decision in run.decisions if decision.raised)
+        raised = [decision.scope for decision in run.decisions if decision.raised]
+        self._alarms.update(raised)
+        exemplar = Exemplar(run.batch.id, 1.0, run.judged_at)
+        self._raised.update(dict.fromkeys(raised, exemplar))
         if run.results:
             self._rows["current"] += max(result.rows_current for result in run.results)
             self._rows["reference"] += max(result.rows_reference for result in run.results)
-        self._add_cost(run.cost)
+        self._add_cost(run)
         if any(finding.code == "degraded" for finding in run.findings):
             self._degraded[run.provenance["effort"]["step"]] += 1
 
-    def _add_cost(self, cost: Cost) -> None:
+    def _add_cost(self, run: Run) -> None:
+        cost, whose = run.cost, (run.batch.id, run.judged_at)
+        self._batch_seconds = self._batch_seconds.with_value(cost.wall_seconds, *whose)
         self._cpu_seconds += cost.cpu_seconds
         for stage, seconds in cost.stages.items():
             self._stages[stage] += seconds  # type: ignore[assignment] # a Counter adds floats too
         for test, seconds in cost.tests.items():
             before = self._test_seconds.get(test, Histogram())
-            self._test_seconds[test] = before.with_value(seconds)
+            self._test_seconds[test] = before.with_value(seconds, *whose)
         if cost.energy_joules is not None and cost.energy_source is not None:
             self._energy[cost.energy_source] += cost.energy_joules  # type: ignore[assignment] # likewise
 
@@ -90,6 +97,8 @@ class Tally:
             cpu_seconds=self._cpu_seconds,
             stage_seconds=dict(self._stages),
             test_seconds=dict(self._test_seconds),
+            batch_seconds=self._batch_seconds,
+            raised=dict(self._raised),
             energy_joules=dict(self._energy),
             degraded=dict(self._degraded),
             findings=dict(self._findings),

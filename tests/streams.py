@@ -17,9 +17,9 @@ from shiftwatch.values import Decision, Run, Scope
 LONG_AGO = 1_600_000_000.0
 
 
-def settings_of(folder: Path, model: ModelSettings) -> Settings:
+def settings_of(folder: Path, *models: ModelSettings) -> Settings:
     return Settings(
-        models=(model,), alarms=AlarmSettings(), store=StoreSettings(str(folder / "s.db"))
+        models=models, alarms=AlarmSettings(), store=StoreSettings(str(folder / "s.db"))
     )
 
 

@@ -236,6 +236,16 @@ def test_reload_takes_a_good_file_and_refuses_a_bad_one(folder: Path) -> None:
         judged(daemon, 1)
 
 
+def test_what_happens_around_the_models_is_counted(folder: Path) -> None:
+    with running(folder) as daemon:
+        assert daemon.metric('shiftwatch_schedule_events_total{event="failed"}') == 0.0
+        stranger = urllib.request.Request(f"{daemon.url}/", headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="421"):
+            urllib.request.urlopen(stranger, timeout=30)
+        refused = 'shiftwatch_http_requests_refused_total{reason="misdirected"}'
+        assert daemon.metric(refused) == 1.0
+
+
 def test_an_on_demand_report_is_made_beside_the_history(folder: Path) -> None:
     with running(folder) as daemon:
         write(folder, 0)

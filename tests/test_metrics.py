@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, Metric
@@ -19,7 +20,10 @@ from shiftwatch.price import DayCost
 from shiftwatch.quarantine import REASONS
 from shiftwatch.status import (
     BATCH_OUTCOMES,
+    BATCH_SECONDS_BOUNDS,
+    Around,
     Counts,
+    Exemplar,
     Histogram,
     ModelInfo,
     ModelStatus,
@@ -83,6 +87,7 @@ def snapshot_of(
         last_processed_at=1000.5 if run else None,
         backlog=2,
         oldest_at=800.25 if run else None,
+        expected_seconds=3600.0 if run else None,
         counts=counts or Counts(),
         day=day,
     )
@@ -118,7 +123,9 @@ FULL = dataclasses.replace(
             rows={"reference": 1000, "current": 500},
             cpu_seconds=1.25,
             stage_seconds={"read": 0.5},
-            test_seconds={"ks": Histogram().with_value(0.02).with_value(50.0)},
+            raised={"input": Exemplar("7c1d", 1.0, 800.0)},
+            test_seconds={"ks": Histogram().with_value(0.02, "7c1d", 800.0).with_value(50.0)},
+            batch_seconds=Histogram(BATCH_SECONDS_BOUNDS).with_value(0.2, "7c1d", 800.0),
             energy_joules={"estimate": 4.8},
             degraded={"subsample": 2},
             worker_deaths=3,
@@ -127,6 +134,7 @@ FULL = dataclasses.replace(
     ),
     reload_at=10.0,
     checkpoint_at=20.0,
+    around=Around({"missed": 1}, {"unauthorized": 2}),
 )
 
 
@@ -147,6 +155,56 @@ def test_both_formats_carry_the_same_samples_of_ours() -> None:
     text, openmetrics = ours(scrape(snapshot)), ours(scrape(snapshot, OPENMETRICS))
     assert text == openmetrics
     assert names_in(text) == {name for family in FAMILIES for name in family.samples}
+
+
+def test_exemplars_name_the_batch_in_openmetrics_and_are_absent_in_text() -> None:
+    openmetrics = render(FULL, OPENMETRICS)[1].decode()
+    lines = [line for line in openmetrics.splitlines() if " # {" in line]
+    assert {line.partition("{")[0] for line in lines} == {
+        "shiftwatch_alarms_total",
+        "shiftwatch_batch_duration_seconds_bucket",
+        "shiftwatch_test_duration_seconds_bucket",
+    }
+    assert all(' # {batch_id="7c1d"} ' in line and line.endswith(" 800.0") for line in lines)
+    assert "# {" not in render(FULL)[1].decode()
+
+
+def test_of_several_models_a_bucket_shows_the_newest_batch() -> None:
+    older = FULL.models[0]
+    counts = Counts(test_seconds={"ks": Histogram().with_value(0.025, "99ff", 900.0)})
+    snapshot = dataclasses.replace(
+        FULL, models=(older, dataclasses.replace(older, name="other", counts=counts))
+    )
+    text = render(snapshot, OPENMETRICS)[1].decode()
+    (line,) = (
+        line for line in text.splitlines() if 'duration_seconds_bucket{le="0.03",test' in line
+    )
+    assert line.endswith('2.0 # {batch_id="99ff"} 0.025 900.0')
+
+
+def test_an_exemplar_is_never_longer_than_openmetrics_allows() -> None:
+    counts = Counts(alarms={"input": 1}, raised={"input": Exemplar("x" * 500, 1.0, 1.0)})
+    text = render(snapshot_of(None, counts=counts), OPENMETRICS)[1].decode()
+    assert max(map(len, re.findall(r"batch_id=\"(x+)\"", text))) + len("batch_id") == 128
+
+
+CONTRACT = Path(__file__).parent / "metric_contract.txt"
+
+
+def test_no_metric_has_lost_its_name_its_labels_or_its_kind() -> None:
+    """Dashboards and alerts of others rest on these lines: add, and never change or take away.
+
+    A changed meaning is a new name; an old one stays until the next major version.
+    """
+    promised = CONTRACT.read_text(encoding="utf-8").splitlines()
+    told = [
+        " ".join((each.name, each.kind, ",".join(each.labels) or "-", each.unit or "-"))
+        for each in FAMILIES
+    ]
+    assert sorted(promised) == promised
+    missing = sorted(set(promised) - set(told))
+    assert missing == [], "public API under SemVer"
+    assert sorted(set(told) - set(promised)) == [], f"add these lines to {CONTRACT.name}"
 
 
 def test_the_format_is_chosen_by_the_accept_header() -> None:

@@ -432,6 +432,45 @@ def test_the_state_of_a_model_without_batches_folder_does_not_flicker(
     assert set(shown) == {"error"}
 
 
+def test_a_model_whose_batches_stay_away_for_three_times_as_long_as_expected_is_stale(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    settings = settings_of(tmp_path, replace(model, expect_every="1h"))
+    began = time.time()
+    now = began
+    _stream(tmp_path, shifted_from=9, count=1)
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, lambda: now, {model.name: "test"})
+        states = []
+        for hours in (0.0, 2.9, 3.1, 3.2):
+            now = began + 3600 * hours
+            if hours == 3.2:
+                _write(tmp_path, "late.parquet", _table(300, 90, start=START + timedelta(days=1)))
+            list(monitor.step())
+            states.append(monitor.snapshot.models[0].monitor_state)
+    assert states == ["ok", "ok", "stale", "ok"]
+
+
+def test_a_monitor_goes_on_with_what_has_not_changed_and_keeps_the_counters_of_the_rest(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=1)
+    changed = replace(model, name="changed")
+    settings = settings_of(tmp_path, model, changed)
+    later = settings_of(tmp_path, model, replace(changed, expect_every="1h"))
+    names = {"m": "test", "changed": "test"}
+    with Store.open(settings.store.path, clock=time.time) as store:
+        before = Monitor(settings, store, time.time, names)
+        list(before.step())
+        after = Monitor(later, store, time.time, names)
+        after.inherit(before)
+        same, other = after.snapshot.models
+        assert same.reference is not None, "it is not prepared anew"
+        assert other.reference is None
+        assert [each.counts.batches for each in (same, other)] == [{"tested": 1}] * 2
+        assert list(after.step()) == []
+
+
 def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
     tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

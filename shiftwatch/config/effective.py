@@ -17,7 +17,7 @@ from typing import Any
 from shiftwatch.settings import ModelSettings, Settings
 
 _USERINFO = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^/\s]*@")
-_PATHS = ("model", "reference", "batches")
+_APART = ("model", "reference", "batches", "expect_every")
 
 
 def effective(settings: Settings) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def effective(settings: Settings) -> dict[str, Any]:
 def fingerprint(settings: Settings, model: ModelSettings) -> str:
     """SHA-256 (64 hex digits) over everything set that can change a verdict on this model.
 
-    Paths are left out, since the bytes behind them have fingerprints of their own, and so are the
-    schedule, the store, the web and ``series_per_model``, which change no verdict.
+    Paths are left out, since the bytes behind them have fingerprints of their own, and so are
+    ``expect_every``, the schedule, the store, the web and ``series_per_model``, which change no verdict.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def fingerprint(settings: Settings, model: ModelSettings) -> str:
     True
     """
     facts = {
-        "model": {key: value for key, value in asdict(model).items() if key not in _PATHS},
+        "model": {key: value for key, value in asdict(model).items() if key not in _APART},
         "scored": model.model is not None,
         "alarms": {
             "per_checks": settings.alarms.per_checks,

@@ -8,15 +8,14 @@ Never: makes a 0 of what is not known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
 from shiftwatch import price
 from shiftwatch.budget import Step
+from shiftwatch.metrics.point import Point
 from shiftwatch.price import ENERGY_SOURCES, STAGES
-from shiftwatch.status import TEST_SECONDS_BOUNDS, Histogram, ModelStatus
-
-Point = tuple[str, tuple[str, ...], float]
+from shiftwatch.status import Histogram, ModelStatus, newest
 
 
 def of_all(models: Iterable[ModelStatus]) -> Iterator[Point]:
@@ -36,23 +35,25 @@ def of_all(models: Iterable[ModelStatus]) -> Iterator[Point]:
     for source, spent in joules.items():
         yield "shiftwatch_energy_joules_total", (source,), spent
     for test, histograms in tests.items():
-        yield from _histogram(test, histograms)
+        yield from _histogram("shiftwatch_test_duration_seconds", (test,), histograms)
 
 
-def _histogram(test: str, histograms: Iterable[Histogram]) -> Iterator[Point]:
-    name = "shiftwatch_test_duration_seconds"
-    parts = list(histograms)
+def _histogram(name: str, labels: tuple[str, ...], parts: Sequence[Histogram]) -> Iterator[Point]:
+    """The sum of histograms of the same bounds, with the newest exemplar of each bucket."""
     counts = [sum(each) for each in zip(*(part.buckets for part in parts), strict=True)]
-    for bound, count in zip((*map(str, TEST_SECONDS_BOUNDS), "+Inf"), counts, strict=True):
-        yield f"{name}_bucket", (test, bound), count
-    yield f"{name}_count", (test,), counts[-1]
-    yield f"{name}_sum", (test,), sum(part.total for part in parts)
+    last = [newest(each) for each in zip(*(part.exemplars for part in parts), strict=True)]
+    bounds = (*map(str, parts[0].bounds), "+Inf")
+    for bound, count, exemplar in zip(bounds, counts, last, strict=True):
+        yield f"{name}_bucket", (*labels, bound), count, exemplar
+    yield f"{name}_count", labels, counts[-1]
+    yield f"{name}_sum", labels, sum(part.total for part in parts)
 
 
 def of_model(status: ModelStatus) -> Iterator[Point]:
     """What the checks of a model cost."""
     name, counts = status.name, status.counts
     yield "shiftwatch_cpu_seconds_total", (name,), counts.cpu_seconds
+    yield from _histogram("shiftwatch_batch_duration_seconds", (name,), (counts.batch_seconds,))
     for step in get_args(Step)[1:]:
         yield "shiftwatch_degraded_total", (name, step), counts.degraded.get(step, 0)
     yield from _last_check(status)

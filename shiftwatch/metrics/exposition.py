@@ -24,14 +24,24 @@ from prometheus_client import (
     PROCESS_COLLECTOR,
     CollectorRegistry,
     Metric,
+    samples,
 )
 from prometheus_client.exposition import choose_encoder
 
 from shiftwatch.metrics import costs
 from shiftwatch.metrics.families import FAMILIES, Family
+from shiftwatch.metrics.point import Point
 from shiftwatch.metrics.view import by_test, strength
 from shiftwatch.quarantine import REASONS
-from shiftwatch.status import BATCH_OUTCOMES, ModelStatus, MonitorState, Snapshot
+from shiftwatch.status import (
+    BATCH_OUTCOMES,
+    REFUSALS,
+    SCHEDULE_EVENTS,
+    Exemplar,
+    ModelStatus,
+    MonitorState,
+    Snapshot,
+)
 from shiftwatch.values import FINDING_CODES, SKIP_REASONS, Scope, TwoSampleResult
 
 WATCHED_SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema")
@@ -42,9 +52,6 @@ SIDES = ("reference", "current")
 
 LABEL_LENGTH = 200
 """Characters a label value may have; a longer one is cut and ends in a hash of the whole."""
-
-Point = tuple[str, tuple[str, ...], float]
-"""Name of the sample, label values in the order of its labels, value."""
 
 
 def render(snapshot: Snapshot, accept: str = "", names: Sequence[str] = ()) -> tuple[str, bytes]:
@@ -155,6 +162,8 @@ def _plain_versions(accept: str) -> str:
     return ",".join(media_range for media_range in accept.split(",") if plain(media_range))
 
 
+_MOST_OF_EXEMPLAR = 128 - len("batch_id")
+
 _VERSION = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}")
 
 
@@ -194,11 +203,18 @@ _Encode = Callable[[Any], bytes]
 
 def _metrics(points: Iterable[Point]) -> Iterable[Metric]:
     metrics = {family.name: _metric(family) for family in FAMILIES}
-    for name, values, value in points:
+    for name, values, value, *exemplar in points:
         family, keys = _SAMPLES[name]
         labels = dict(zip(keys, map(_label, values), strict=True))
-        metrics[family].add_sample(name, labels, value)
+        metrics[family].add_sample(name, labels, value, exemplar=_exemplar(*exemplar))
     return metrics.values()
+
+
+def _exemplar(of: Exemplar | None = None) -> samples.Exemplar | None:
+    """As OpenMetrics writes it: labels of at most 128 characters, value, time."""
+    if of is None:
+        return None
+    return samples.Exemplar({"batch_id": of.batch_id[:_MOST_OF_EXEMPLAR]}, of.value, of.at)
 
 
 _SAMPLES = {
@@ -238,6 +254,10 @@ def _general(snapshot: Snapshot) -> Iterator[Point]:
     )
     yield from _at("shiftwatch_last_checkpoint_timestamp_seconds", (), snapshot.checkpoint_at)
     yield "shiftwatch_histories_set_aside", (), snapshot.set_aside
+    for event, count in _known(SCHEDULE_EVENTS, snapshot.around.schedule_events):
+        yield "shiftwatch_schedule_events_total", (event,), count
+    for reason, count in _known(REFUSALS, snapshot.around.refused):
+        yield "shiftwatch_http_requests_refused_total", (reason,), count
     yield from costs.of_all(snapshot.models)
 
 
@@ -272,6 +292,8 @@ def _progress(status: ModelStatus) -> Iterator[Point]:
     labels = (status.name,)
     event_time = status.last_run.batch.event_time_end if status.last_run else None
     yield "shiftwatch_backlog_batches", labels, status.backlog
+    expected = status.expected_seconds
+    yield from _at("shiftwatch_expected_batch_interval_seconds", labels, expected)
     yield from _at("shiftwatch_backlog_oldest_timestamp_seconds", labels, status.oldest_at)
     yield "shiftwatch_quarantined_files", labels, status.quarantined
     yield "shiftwatch_retried_files", labels, status.retried
@@ -293,7 +315,7 @@ def _counters(status: ModelStatus) -> Iterator[Point]:
     for side, count in _known(SIDES, counts.rows):
         yield "shiftwatch_rows_total", (name, side), count
     for scope, count in _known(WATCHED_SCOPES, counts.alarms):
-        yield "shiftwatch_alarms_total", (name, scope), count
+        yield "shiftwatch_alarms_total", (name, scope), count, counts.raised.get(scope)
     for code, count in _known(FINDING_CODES, counts.findings):
         yield "shiftwatch_findings_total", (name, code), count
     for reason, count in _known(SKIP_REASONS, counts.skipped):

@@ -260,6 +260,14 @@ FAMILIES: tuple[Family, ...] = (
         "Files put into quarantine since the start, by reason; see `shiftwatch explain quarantine`.",
     ),
     Family(
+        "shiftwatch_expected_batch_interval_seconds",
+        "gauge",
+        ("model",),
+        "seconds",
+        "Seconds from one batch to the next, as `expect_every` of the model says; absent where it says "
+        "nothing. When three of them pass without a batch, the monitor state is `stale`.",
+    ),
+    Family(
         "shiftwatch_last_batch_processed_timestamp_seconds",
         "gauge",
         ("model",),
@@ -389,6 +397,32 @@ FAMILIES: tuple[Family, ...] = (
         "",
         "Damaged histories that lie beside the one in force, which has what could be read of them. "
         "Above 0, read the log of that start, look after the disk, then take the files away.",
+    ),
+    Family(
+        "shiftwatch_batch_duration_seconds",
+        "histogram",
+        ("model",),
+        "seconds",
+        "Seconds from asking for a check to its answer, waiting for a worker included. Near "
+        "`limits.seconds` checks are made smaller; the exemplar names the batch.",
+    ),
+    Family(
+        "shiftwatch_schedule_events_total",
+        "counter",
+        ("event",),
+        "",
+        "Looks for batches that did not go to plan: the clock of the machine was set, one was left "
+        "out because another was at work (`overlapped`), failed or was missed. What is due is judged "
+        "at the next one; if `overlapped` grows, look less often.",
+    ),
+    Family(
+        "shiftwatch_http_requests_refused_total",
+        "counter",
+        ("reason",),
+        "",
+        "Requests that were not answered, by reason. Many `unauthorized`: somebody has no token or a "
+        "wrong one, see the log for who; `too_many`: a client asks faster than "
+        "`web.requests_per_second`.",
     ),
     Family(
         "shiftwatch_worker_deaths_total",

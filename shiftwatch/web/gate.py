@@ -17,8 +17,9 @@ import ipaddress
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -33,6 +34,15 @@ from shiftwatch.web.buckets import Buckets
 from shiftwatch.web.tokens import Holder, TokenFile
 
 _LOG = logging.getLogger(__name__)
+
+_REASONS = {
+    401: "unauthorized",
+    403: "forbidden",
+    421: "misdirected",
+    429: "too_many",
+    503: "no_tokens",
+}
+"""Of refusals by their status: :data:`shiftwatch.status.REFUSALS`."""
 
 _READING = frozenset(("GET", "HEAD", "OPTIONS"))
 _UNCOUNTED = frozenset(("/healthz", "/readyz", "/-/healthy", "/-/ready"))
@@ -55,6 +65,8 @@ class Access:
     public: frozenset[str] = frozenset()
     requests_per_second: float = math.inf
     is_local: bool = False
+    refused: Counter[str] = field(default_factory=Counter)
+    """Requests refused so far, by :data:`shiftwatch.status.REFUSALS`; the gate counts."""
 
     @classmethod
     def by(cls, web: WebSettings) -> Self:
@@ -142,6 +154,7 @@ class Gate:
         return _writer(scope, holder) if writes else None
 
     def _tell(self, scope: Scope, refusal: Response) -> None:
+        self._access.refused[_REASONS[refusal.status_code]] += 1
         self._refused += 1
         if not self._may_tell():
             return
