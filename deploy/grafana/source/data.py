@@ -141,9 +141,10 @@ def _cost(board: Any) -> Any:
             lines(
                 About(
                     "Time of a batch",
-                    "Seconds from taking a batch up to its verdict: half of them took less than "
-                    "the lower line, 19 of 20 less than the upper. The points lead to the batch. "
-                    "It climbs: larger batches, or a busy machine.",
+                    "Seconds from asking for a check to its verdict: half of the batches took less "
+                    "than the lower line, 19 of 20 less than the upper. It climbs: larger batches, "
+                    "or a busy machine. Each point names a batch (batch_id): `&batch=ID` behind "
+                    "the address of the report opens its report.",
                     "s",
                     8,
                     8,

@@ -197,8 +197,8 @@ def _scrapes(board: Any) -> Any:
                 About(
                     "Ticks of the schedule that went wrong",
                     "Of the hour before each point. Overlapped: checks take longer than "
-                    "`schedule.every`. Missed: the machine slept or was starved. Failed: see the "
-                    "log. None is lost, what waits is taken up by the next.",
+                    "`schedule.every`, look less often. Missed: the machine slept or was starved. "
+                    "Failed: see the log. Nothing is lost: the next tick takes up what waits.",
                     "short",
                     12,
                     7,
@@ -219,8 +219,8 @@ def _latency(board: Any) -> Any:
             lines(
                 About(
                     "Time of a batch, 19 of 20",
-                    "19 of 20 batches were judged in less, wall time. The points lead to the batch. "
-                    "Longer than batches take to come: the backlog will grow.",
+                    "19 of 20 batches were judged in less, wall time. Longer than batches take to "
+                    "come: the backlog will grow. Each point names a batch (batch_id).",
                     "s",
                     8,
                     9,
@@ -457,7 +457,10 @@ def _cost(board: Any) -> Any:
                     8,
                     9,
                 ),
-                Query(f"max by (model) (shiftwatch_watching_cost_ratio{{{ON}}})", "{{model}}"),
+                Query(
+                    f"max by (model) (last_over_time(shiftwatch_watching_cost_ratio{{{ON}}}[1h]))",
+                    "{{model}}",
+                ),
             )
         )
     )
