@@ -103,7 +103,7 @@ def test_a_dashboard_depends_on_no_installation(board: dict[str, Any]) -> None:
     assert names[0] == "datasource"
     assert "id" not in board
     text = json.dumps(board)
-    used = set(re.findall(r"\$\{?(\w+)", text)) - {"__range", "__rate_interval", "__value"}
+    used = set(re.findall(r"\$\{?(\w+)", text)) - {"__range", "__rate_interval", "__value", "__all"}
     assert used <= set(names)
     assert used | {"filters"} >= set(names)
     assert 'job="' not in text
@@ -247,6 +247,7 @@ def test_every_query_is_answered_while_a_daemon_watches_a_drifting_stream(
     ):
         for index in feed(folder):
             judged(daemon, index + 1)
+            until(lambda: prometheus.query('shiftwatch_drift_alarm{model="churn"} >= 0') or None)
         quarantined = 'shiftwatch_quarantined_files{model="renewal"} == 1'
         until(lambda: prometheus.query(quarantined) or None)
         until(lambda: prometheus.query('shiftwatch_batches_total{outcome="tested"} >= 14') or None)

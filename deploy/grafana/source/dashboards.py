@@ -22,13 +22,21 @@ from deploy.grafana.source.fleet import fleet  # noqa: E402 - started by its pat
 from deploy.grafana.source.model import detail  # noqa: E402 - likewise
 from deploy.grafana.source.monitor import own  # noqa: E402 - likewise
 
+VERSION = "11.6.0"
+"""Of Grafana, as that of the SDK."""
+
 FOLDER = ROOT / "deploy" / "grafana" / "dashboards"
 
 
 def _numbered(board: dict[str, Any]) -> dict[str, Any]:
-    """With a number for each panel, so that links to one hold."""
+    """With a number for each panel, so that links to one hold, and the version it is made for.
+
+    Without a version Grafana would take a panel for one of its first releases, and migrate it.
+    """
     for number, panel in enumerate(board["panels"], start=1):
         panel["id"] = number
+        if panel["type"] != "row":
+            panel["pluginVersion"] = VERSION
     return board
 
 

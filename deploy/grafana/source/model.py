@@ -89,7 +89,7 @@ def detail() -> Any:
         choice("model", "Model", "shiftwatch_model_info", several=False)
     ).with_variable(narrowed())
     board = board.with_variable(address).link(report)
-    for part in (_verdict, _evidence, _moved, _predictions, quality, requests):
+    for part in (_verdict, _now, _watched, _evidence, _moved, _predictions, quality, requests):
         board = part(board)
     return board
 
@@ -102,7 +102,7 @@ def _verdict(board: Any) -> Any:
             "open the report (link above). Other colours but green: the last batch could not be "
             "judged; the runbook has a section for each.",
             "none",
-            16,
+            24,
             8,
         ),
         STATES,
@@ -111,37 +111,12 @@ def _verdict(board: Any) -> Any:
     )
     link = dashboard.DashboardLink("Report of the last batch").url(REPORT).target_blank(True)
     panel = panel.links([link.type(kinds.DashboardLinkType.LINK)])
-    board = board.with_row(dashboard.Row("Verdict")).with_panel(panel)
+    return board.with_row(dashboard.Row("Verdict")).with_panel(panel)
+
+
+def _now(board: Any) -> Any:
     return (
         board.with_panel(
-            rows(
-                About(
-                    "What is watched",
-                    "Digests of the model and its reference. After a new release of the model both "
-                    "should have changed; if the reference is missing, it cannot be used: the overview "
-                    "page of shiftwatch says why.",
-                    "none",
-                    8,
-                    8,
-                ),
-                {
-                    "model_sha256": "model",
-                    "opset": "opset",
-                    "ort_version": "onnxruntime",
-                    "reference_id": "reference",
-                },
-                (
-                    Column(
-                        "max by (model_sha256, opset, ort_version, reference_id) ("
-                        f"shiftwatch_model_info{{{OF}}} * on (job, instance, model) group_left "
-                        f"(reference_id) shiftwatch_reference_info{{{OF}}})",
-                        "",
-                    ),
-                ),
-                "model",
-            )
-        )
-        .with_panel(
             word(
                 About(
                     "Alarm",
@@ -221,6 +196,29 @@ def _verdict(board: Any) -> Any:
             )
         )
     )
+
+
+def _watched(board: Any) -> Any:
+    about = About(
+        "What is watched",
+        "The model and its reference, by digests. After a new release of the model both should have "
+        "changed. Empty while the reference cannot be used: the overview page of shiftwatch says why.",
+        "none",
+        24,
+        4,
+    )
+    headings = {
+        "reference_id": "reference",
+        "ort_version": "runtime",
+        "opset": "opset",
+        "model_sha256": "model",
+    }
+    facts = (
+        "max by (model_sha256, opset, ort_version, reference_id) ("
+        f"shiftwatch_model_info{{{OF}}} * on (job, instance, model) group_left (reference_id) "
+        f"shiftwatch_reference_info{{{OF}}})"
+    )
+    return board.with_panel(rows(about, headings, (Column(facts, ""),), "model"))
 
 
 def _evidence(board: Any) -> Any:

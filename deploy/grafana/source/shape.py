@@ -291,7 +291,10 @@ def choice(name: str, label: str, metric: str, *, several: bool) -> Any:
     chosen = chosen.query({"query": f"label_values({metric}, {name})", "refId": "A"})
     chosen = chosen.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
     chosen = chosen.sort(model.VariableSort.ALPHABETICAL_ASC)
-    return chosen.multi(True).include_all(True).all_value(".*") if several else chosen
+    if not several:
+        return chosen
+    all_of_them = model.VariableOption(selected=True, text=["All"], value=["$__all"])
+    return chosen.multi(True).include_all(True).all_value(".*").current(all_of_them)
 
 
 def narrowed() -> Any:
