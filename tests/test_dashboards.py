@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -156,6 +157,22 @@ def test_a_stock_grafana_finds_the_datasource_and_the_dashboards() -> None:
     readme = (GRAFANA / "README.md").read_text("utf-8")
     assert f"dashboards:{provider['options']['path']}" in readme
     assert "provisioning:/etc/grafana/provisioning" in readme
+
+
+def test_kustomize_makes_configmaps_that_the_sidecar_of_grafana_finds(
+    system: Callable[[str], str],
+) -> None:
+    command = [system("kubectl"), "kustomize", str(GRAFANA)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    maps = list(yaml.safe_load_all(text))
+    held = {name: body for each in maps for name, body in each["data"].items()}
+    assert {name: json.loads(body) for name, body in held.items()} == {
+        f"{name}.json": board for name, board in BOARDS.items()
+    }
+    for each in maps:
+        assert each["metadata"]["labels"]["grafana_dashboard"] == "1"
+        # kubectl apply keeps the whole object as an annotation of at most 256 KiB.
+        assert len(json.dumps(each)) < 200_000
 
 
 def spoken(expr: str) -> str:
