@@ -27,9 +27,8 @@ from deploy.grafana.source.shape import (
     text,
     word,
 )
+from deploy.grafana.source.spending import ON, cost, memory
 
-ON = 'instance=~"$instance"'
-OURS = f"and on (job, instance) shiftwatch_build_info{{{ON}}}"
 WAS_OURS = f"and on (job, instance) last_over_time(shiftwatch_build_info{{{ON}}}[1d])"
 SMALL = (4, 4)
 
@@ -44,7 +43,7 @@ def own() -> Any:
     board = board.with_variable(
         choice("instance", "Instance", "shiftwatch_build_info", several=True)
     ).with_variable(narrowed())
-    for part in (_health, _scrapes, _latency, _backlog, _memory, _cost):
+    for part in (_health, _scrapes, _latency, _backlog, memory, cost):
         board = part(board)
     return board
 
@@ -319,148 +318,6 @@ def _backlog(board: Any) -> Any:
                 ),
                 Query(f"sum(increase(shiftwatch_worker_deaths_total{{{ON}}}[1h]))", "deaths"),
                 Query(f"sum(increase(shiftwatch_degraded_total{{{ON}}}[1h]))", "cut short"),
-            )
-        )
-    )
-
-
-def _memory(board: Any) -> Any:
-    return (
-        board.with_row(dashboard.Row("Memory and files"))
-        .with_panel(
-            lines(
-                About(
-                    "Memory of the daemon",
-                    "Resident memory of the daemon without its worker. It should be flat: a slope "
-                    "over days is a leak, please report it.",
-                    "bytes",
-                    8,
-                    8,
-                ),
-                Query(f"process_resident_memory_bytes{{{ON}}} {OURS}", "{{instance}}"),
-            )
-        )
-        .with_panel(
-            lines(
-                About(
-                    "Memory of the worker",
-                    "Most memory of the last check, by model; the container needs this and that of "
-                    "the daemon. Near `limits.memory_mb`: raise it.",
-                    "bytes",
-                    8,
-                    8,
-                ),
-                Query(f"max by (model) (shiftwatch_check_peak_memory_bytes{{{ON}}})", "{{model}}"),
-            )
-        )
-        .with_panel(
-            lines(
-                About(
-                    "Open files",
-                    "File descriptors of the daemon, as a share of those allowed. It climbs towards "
-                    "1: something holds connections open.",
-                    "percentunit",
-                    8,
-                    8,
-                ),
-                Query(f"process_open_fds{{{ON}}} / process_max_fds{{{ON}}} {OURS}", "{{instance}}"),
-            )
-        )
-    )
-
-
-def _cost(board: Any) -> Any:
-    return (
-        board.with_row(dashboard.Row("Cost"))
-        .with_panel(
-            lines(
-                About(
-                    "CPU now",
-                    "In cores: checks by model, and the daemon beside them. Size the CPU request "
-                    "of the container by it.",
-                    "none",
-                    8,
-                    9,
-                ),
-                Query(
-                    "sum by (model) (rate("
-                    f"shiftwatch_cpu_seconds_total{{{ON}}}[$__rate_interval]))",
-                    "{{model}}",
-                ),
-                Query(
-                    f"sum(rate(process_cpu_seconds_total{{{ON}}}[$__rate_interval]) {OURS})",
-                    "daemon",
-                ),
-            )
-        )
-        .with_panel(
-            lines(
-                About(
-                    "CPU a day",
-                    "CPU seconds of the checks of the last 24 hours, by model: what watching costs.",
-                    "s",
-                    8,
-                    9,
-                ),
-                Query(f"max by (model) (shiftwatch_day_cpu_seconds{{{ON}}})", "{{model}}"),
-            )
-        )
-        .with_panel(
-            lines(
-                About(
-                    "CPU for a million rows",
-                    "By model, from the last 24 hours. Multiply it by the traffic that you expect.",
-                    "s",
-                    8,
-                    9,
-                ),
-                Query(f"max by (model) (shiftwatch_million_rows_cpu_seconds{{{ON}}})", "{{model}}"),
-            )
-        )
-        .with_panel(
-            lines(
-                About(
-                    "Power",
-                    "Of the checks; rapl was measured, estimate is CPU time times the watts of a "
-                    "busy core. `shiftwatch explain energy` tells more.",
-                    "watt",
-                    8,
-                    9,
-                ),
-                Query(
-                    "sum by (source) (rate("
-                    f"shiftwatch_energy_joules_total{{{ON}}}[$__rate_interval]))",
-                    "{{source}}",
-                ),
-            )
-        )
-        .with_panel(
-            lines(
-                About(
-                    "Energy a day",
-                    "Of the checks of the last 24 hours, by model. 3.6 MJ are a kilowatt hour.",
-                    "joule",
-                    8,
-                    9,
-                ),
-                Query(f"max by (model) (shiftwatch_day_energy_joules{{{ON}}})", "{{model}}"),
-            )
-        )
-        .with_panel(
-            lines(
-                About(
-                    "Cost beside the model",
-                    "CPU of the last check over what the model itself needs for those rows in one "
-                    "call. Large for a small model: take fewer rows (`window.max_rows`) or fewer "
-                    "tests.",
-                    "none",
-                    8,
-                    9,
-                ),
-                Query(
-                    f"max by (model) (last_over_time(shiftwatch_watching_cost_ratio{{{ON}}}[1h]))",
-                    "{{model}}",
-                ),
             )
         )
     )
