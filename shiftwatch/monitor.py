@@ -86,6 +86,7 @@ class Monitor:
             elif known is not None:
                 watched.tally = known.tally
                 watched.status = replace(watched.status, counts=known.tally.counts())
+        self._workers = before._workers  # so that stop() also ends a check that began before
         self._snapshot = self._drawn(ready=True, checkpoint_at=before.snapshot.checkpoint_at)
 
     @property

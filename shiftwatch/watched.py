@@ -8,14 +8,14 @@ Never: asks a worker; writes to the store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.intake import MOST_SHOWN, Known
 from shiftwatch.look import Looking
 from shiftwatch.requests import Context
-from shiftwatch.settings import ModelSettings, Settings
+from shiftwatch.settings import ModelSettings, Settings, TestsSettings
 from shiftwatch.status import ModelStatus, MonitorState
 from shiftwatch.store import Store
 from shiftwatch.tally import Tally
@@ -81,7 +81,7 @@ def restored(store: Store, settings: Settings, model: ModelSettings, fingerprint
     processed = (row.judged_at for row in rows if row.verdict != "error")
     status = ModelStatus(
         name=model.name,
-        tests=(),
+        tests=_configured(model.tests),
         monitor_state=_state_of(last),
         expected_seconds=model.expected_seconds,
         last_run=last,
@@ -102,6 +102,11 @@ def restored(store: Store, settings: Settings, model: ModelSettings, fingerprint
     known = Known(store.broken(model.name))
     past = store.spent(model.name, REMEMBERED)
     return Watched(model, context, with_broken(status, known), Tally(), past=past, broken=known)
+
+
+def _configured(tests: TestsSettings) -> tuple[str, ...]:
+    """Names of the tests that are on; once the reference is prepared the worker names its own."""
+    return tuple(each.name for each in fields(tests) if getattr(tests, each.name) is not None)
 
 
 def with_broken(status: ModelStatus, known: Known) -> ModelStatus:
