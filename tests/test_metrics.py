@@ -89,6 +89,7 @@ def snapshot_of(
         backlog=2,
         oldest_at=800.25 if run else None,
         expected_seconds=3600.0 if run else None,
+        logged=run is not None,
         counts=counts or Counts(),
         day=day,
     )
@@ -124,6 +125,7 @@ FULL = dataclasses.replace(
             rows={"reference": 1000, "current": 500},
             cpu_seconds=1.25,
             stage_seconds={"read": 0.5},
+            payloads={"matched": 9, "unmatched_requests": 1},
             raised={"input": Exemplar("7c1d", 1.0, 800.0)},
             test_seconds={"ks": Histogram().with_value(0.02, "7c1d", 800.0).with_value(50.0)},
             batch_seconds=Histogram(BATCH_SECONDS_BOUNDS).with_value(0.2, "7c1d", 800.0),
