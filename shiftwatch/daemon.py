@@ -38,7 +38,6 @@ from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Run
 from shiftwatch.web import create_app
 from shiftwatch.web.gate import Access
-from shiftwatch.web.inboxes import Inboxes
 from shiftwatch.web.listening import listen
 from shiftwatch.web.server import renew, server_config, tls_context
 
@@ -147,7 +146,6 @@ class Daemon:
         self._believed_from = 0.0
         self._ticker: Ticker | None = None
         self._events: Counter[str] = Counter()
-        self._inboxes = Inboxes()
 
     async def run(self) -> None:
         """Serve until SIGTERM, SIGINT or :meth:`stop`."""
@@ -158,13 +156,11 @@ class Daemon:
             self._monitor = self._new_monitor(self._settings)
             self._desk = Desk(store, self._settings, self)
             self._desk.around = self._around
-            self._inboxes.open(self._settings.models)
             try:
                 await self._serve()
             finally:
                 self._monitor.stop()
                 self._desk.close()
-                self._inboxes.close()
                 self._steps.shutdown(wait=True, cancel_futures=True)
 
     def stop(self) -> None:
@@ -268,7 +264,6 @@ class Daemon:
         monitor = self._new_monitor(settings)
         monitor.inherit(self._monitor)
         tell_change(self._settings.models, settings.models, self._source.path)
-        self._inboxes.open(settings.models)
         self._monitor, self._settings, self._desk.settings = monitor, settings, settings
         self._loop.call_soon_threadsafe(self._start_ticker)
 
@@ -287,20 +282,16 @@ class Daemon:
 
     async def _serve(self) -> None:
         listener = listen(self._settings.web)
-        server = _Server(
-            server_config(create_app(self._desk, self._access, self._inboxes), self._tls)
-        )
+        server = _Server(server_config(create_app(self._desk, self._access), self._tls))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         self._handle_hang_up()
         await server.up.wait()
         self._announce(listener)
         self._start_ticker()
-        tasks = [asyncio.create_task(each) for each in (self._watch_source(), self._inboxes.tend())]
-        for task in tasks:
-            task.add_done_callback(_tell_if_failed)
+        looking = asyncio.create_task(self._watch_source())
+        looking.add_done_callback(_tell_if_failed)
         await self._stop.wait()
-        for task in tasks:
-            task.cancel()
+        looking.cancel()
         ticker = self._ticker
         self._stop_ticker()
         self._monitor.stop()
@@ -327,7 +318,7 @@ class Daemon:
         """What did not go to plan outside of any model, since the start."""
         ticker = self._ticker
         events = self._events + (_events(ticker) if ticker is not None else Counter())
-        return Around(events, Counter(self._access.refused), self._inboxes.counts)
+        return Around(events, Counter(self._access.refused))
 
     def _announce(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]

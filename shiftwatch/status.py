@@ -182,22 +182,6 @@ class ModelStatus:
     """What the checks of the 24 hours up to the last one took; None before the first."""
 
 
-DROPPED = ("full", "disk", "malformed", "too_large", "forward")
-"""Why an event is dropped; label ``reason`` of ``shiftwatch_events_dropped_total``."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventCounts:
-    """Events of a model since the start: those that came, and those dropped by :data:`DROPPED`.
-
-    ``buffered`` is how many wait now for a batch to be made of them.
-    """
-
-    received: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    buffered: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Around:
     """Counts of what happens around the models."""
@@ -206,8 +190,6 @@ class Around:
     """Ticks that did not go to plan, by :data:`SCHEDULE_EVENTS`."""
     refused: Mapping[str, int] = field(default_factory=dict)
     """Requests that were not answered, by :data:`REFUSALS`."""
-    events: Mapping[str, EventCounts] = field(default_factory=dict)
-    """By model that receives any."""
 
 
 @dataclass(frozen=True, slots=True)

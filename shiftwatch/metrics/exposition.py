@@ -38,7 +38,6 @@ from shiftwatch.payload.joining import COUNTS
 from shiftwatch.quarantine import REASONS
 from shiftwatch.status import (
     BATCH_OUTCOMES,
-    DROPPED,
     REFUSALS,
     SCHEDULE_EVENTS,
     Exemplar,
@@ -262,11 +261,6 @@ def _general(snapshot: Snapshot) -> Iterator[Point]:
         yield "shiftwatch_schedule_events_total", (event,), count
     for reason, count in _known(REFUSALS, snapshot.around.refused):
         yield "shiftwatch_http_requests_refused_total", (reason,), count
-    for model, events in snapshot.around.events.items():
-        yield "shiftwatch_events_received_total", (model,), events.received
-        yield "shiftwatch_events_buffered", (model,), events.buffered
-        for reason, count in _known(DROPPED, events.dropped):
-            yield "shiftwatch_events_dropped_total", (model, reason), count
     yield from costs.of_all(snapshot.models)
 
 

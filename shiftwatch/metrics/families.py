@@ -439,29 +439,6 @@ FAMILIES: tuple[Family, ...] = (
         "below 1 the predictions are a part of the traffic, and maybe not one like the rest.",
     ),
     Family(
-        "shiftwatch_events_received_total",
-        "counter",
-        ("model",),
-        "",
-        "CloudEvents that came to `POST /events/MODEL`, dropped ones included.",
-    ),
-    Family(
-        "shiftwatch_events_dropped_total",
-        "counter",
-        ("model", "reason"),
-        "",
-        "CloudEvents that were dropped: the buffer is full (`full`: raise `payloads.buffer_mb`, or look "
-        "why no batches are made), its disk fails, they are none of an inference or too large, or they "
-        "could not be passed on (`forward`; these were taken all the same).",
-    ),
-    Family(
-        "shiftwatch_events_buffered",
-        "gauge",
-        ("model",),
-        "",
-        "CloudEvents that wait on disk for a batch to be made of them.",
-    ),
-    Family(
         "shiftwatch_schedule_events_total",
         "counter",
         ("event",),

@@ -18,14 +18,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from shiftwatch.web.gate import Access
-    from shiftwatch.web.inboxes import Inboxes
 
 __all__ = ["Board", "create_app"]
 
 
-def create_app(
-    board: Board, access: Access | None = None, inboxes: Inboxes | None = None
-) -> ASGIApp:
+def create_app(board: Board, access: Access | None = None) -> ASGIApp:
     """The application that answers from ``board``.
 
     Parameters
@@ -34,8 +31,6 @@ def create_app(
         Asked on each request; its ``snapshot`` on the event loop, the rest in a thread pool.
     access
         Who is let in; everyone if None.
-    inboxes
-        Where events of models go; none receives any if None.
 
     Returns
     -------
@@ -44,6 +39,5 @@ def create_app(
     """
     from shiftwatch.web.door import Door  # noqa: PLC0415  # keeps the import of this room light
     from shiftwatch.web.gate import Access, Gate  # noqa: PLC0415
-    from shiftwatch.web.inboxes import Inboxes  # noqa: PLC0415
 
-    return Gate(Door(board, inboxes or Inboxes()), access or Access())
+    return Gate(Door(board), access or Access())

@@ -15,18 +15,15 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shiftwatch.web.board import Board
-from shiftwatch.web.events import PREFIX, Events
 from shiftwatch.web.guard import Guard
-from shiftwatch.web.inboxes import Inboxes
 from shiftwatch.web.probes import PROBES
 
 
 class Door:
     """ASGI application; see the card of this module."""
 
-    def __init__(self, board: Board, inboxes: Inboxes) -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
-        self._events = Events(inboxes)
         self._probes = Guard(self._probe)
         self._whole: ASGIApp | None = None
         self._building = asyncio.Lock()
@@ -36,9 +33,6 @@ class Door:
         probed = scope["type"] == "http" and scope["path"] in PROBES
         if probed and scope["method"] in ("GET", "HEAD"):
             await self._probes(scope, receive, send)
-            return
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await self._events(scope, receive, send)
             return
         whole = await self._loaded()
         await whole(scope, receive, send)

@@ -31,7 +31,6 @@ from shiftwatch.errors import ConfigError
 from shiftwatch.settings import WebSettings
 from shiftwatch.web.answers import CLOSING, answer
 from shiftwatch.web.buckets import Buckets
-from shiftwatch.web.events import PREFIX
 from shiftwatch.web.tokens import Holder, TokenFile
 
 _LOG = logging.getLogger(__name__)
@@ -113,8 +112,7 @@ class Gate:
     def _too_many(self, scope: Scope) -> Response | None:
         rate = self._access.requests_per_second
         client = _address(scope)
-        counted = scope["path"] not in _UNCOUNTED and not scope["path"].startswith(PREFIX)
-        if math.isinf(rate) or not counted or _is_near(client):
+        if math.isinf(rate) or scope["path"] in _UNCOUNTED or _is_near(client):
             return None
         seconds = self._buckets.wait(client, self._clock())
         if not seconds:
@@ -141,8 +139,7 @@ class Gate:
         """A refusal, unless the request may be answered."""
         tokens = self._access.tokens
         writes = scope["method"] not in _READING
-        public = scope["path"] in self._access.public
-        if tokens is None or (public and (not writes or scope["path"].startswith(PREFIX))):
+        if tokens is None or (scope["path"] in self._access.public and not writes):
             return None
         token = shown_token(Headers(scope=scope))
         try:
