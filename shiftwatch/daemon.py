@@ -29,6 +29,7 @@ from shiftwatch.acceptance import Span
 from shiftwatch.cost import give_back
 from shiftwatch.desk import Desk
 from shiftwatch.errors import ConfigError, ShiftwatchError
+from shiftwatch.inbox import Letters
 from shiftwatch.journal import tell_change, tell_run, warn_of_openness
 from shiftwatch.monitor import Monitor, Stopped
 from shiftwatch.schedule import Ticker, check_schedule
@@ -156,11 +157,13 @@ class Daemon:
             self._monitor = self._new_monitor(self._settings)
             self._desk = Desk(store, self._settings, self)
             self._desk.around = self._around
+            self._letters = Letters(self._settings.models)
             try:
                 await self._serve()
             finally:
                 self._monitor.stop()
                 self._desk.close()
+                self._letters.close()
                 self._steps.shutdown(wait=True, cancel_futures=True)
 
     def stop(self) -> None:
@@ -263,6 +266,7 @@ class Daemon:
             raise ConfigError("the daemon is going down")
         monitor = self._new_monitor(settings)
         monitor.inherit(self._monitor)
+        self._letters.update(settings.models)
         tell_change(self._settings.models, settings.models, self._source.path)
         self._monitor, self._settings, self._desk.settings = monitor, settings, settings
         self._loop.call_soon_threadsafe(self._start_ticker)
@@ -282,7 +286,9 @@ class Daemon:
 
     async def _serve(self) -> None:
         listener = listen(self._settings.web)
-        server = _Server(server_config(create_app(self._desk, self._access), self._tls))
+        server = _Server(
+            server_config(create_app(self._desk, self._access, self._letters), self._tls)
+        )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         self._handle_hang_up()
         await server.up.wait()
@@ -318,7 +324,7 @@ class Daemon:
         """What did not go to plan outside of any model, since the start."""
         ticker = self._ticker
         events = self._events + (_events(ticker) if ticker is not None else Counter())
-        return Around(events, Counter(self._access.refused))
+        return Around(events, Counter(self._access.refused), self._letters.status())
 
     def _announce(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]

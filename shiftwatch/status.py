@@ -29,6 +29,18 @@ SCHEDULE_EVENTS = ("missed", "overlapped", "failed", "clock_step")
 REFUSALS = ("unauthorized", "forbidden", "too_many", "misdirected", "no_tokens")
 """Why a request is refused; label `reason` of `shiftwatch_http_requests_refused_total`."""
 
+EVENT_DROPS = (
+    "full",
+    "disk",
+    "busy",
+    "too_large",
+    "malformed",
+    "forward_full",
+    "forward_failed",
+)
+"""Why a received event was not kept, or not passed on; label `reason` of
+`shiftwatch_events_dropped_total`."""
+
 TEST_SECONDS_BOUNDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Upper bounds of the buckets of `shiftwatch_test_duration_seconds`, besides infinity."""
 
@@ -183,6 +195,15 @@ class ModelStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Inbox:
+    """Events received for a model since the daemon started; ``buffered`` is what waits now."""
+
+    received: int
+    dropped: Mapping[str, int]
+    buffered: int
+
+
+@dataclass(frozen=True, slots=True)
 class Around:
     """Counts of what happens around the models."""
 
@@ -190,6 +211,8 @@ class Around:
     """Ticks that did not go to plan, by :data:`SCHEDULE_EVENTS`."""
     refused: Mapping[str, int] = field(default_factory=dict)
     """Requests that were not answered, by :data:`REFUSALS`."""
+    inboxes: Mapping[str, Inbox] = field(default_factory=dict)
+    """Of the models that receive events."""
 
 
 @dataclass(frozen=True, slots=True)

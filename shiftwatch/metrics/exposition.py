@@ -38,9 +38,11 @@ from shiftwatch.payload.joining import COUNTS
 from shiftwatch.quarantine import REASONS
 from shiftwatch.status import (
     BATCH_OUTCOMES,
+    EVENT_DROPS,
     REFUSALS,
     SCHEDULE_EVENTS,
     Exemplar,
+    Inbox,
     ModelStatus,
     MonitorState,
     Snapshot,
@@ -261,7 +263,17 @@ def _general(snapshot: Snapshot) -> Iterator[Point]:
         yield "shiftwatch_schedule_events_total", (event,), count
     for reason, count in _known(REFUSALS, snapshot.around.refused):
         yield "shiftwatch_http_requests_refused_total", (reason,), count
+    yield from _inboxes(snapshot.around.inboxes)
     yield from costs.of_all(snapshot.models)
+
+
+def _inboxes(inboxes: Mapping[str, Inbox]) -> Iterator[Point]:
+    """Of the models that receive events."""
+    for model, inbox in inboxes.items():
+        yield "shiftwatch_events_received_total", (model,), inbox.received
+        yield "shiftwatch_events_buffered", (model,), inbox.buffered
+        for reason, count in _known(EVENT_DROPS, inbox.dropped):
+            yield "shiftwatch_events_dropped_total", (model, reason), count
 
 
 def _points_of(status: ModelStatus, series: int) -> Iterator[Point]:
