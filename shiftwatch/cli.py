@@ -123,7 +123,10 @@ def run(
 ) -> None:
     """Watch: the daemon."""
     import asyncio  # noqa: PLC0415 - every verb pays only for itself
+    import signal  # noqa: PLC0415
 
+    # Until the daemon has its own answer; process 1 of a container would not hear it.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     from shiftwatch import logs  # noqa: PLC0415
     from shiftwatch.daemon import Daemon, Source  # noqa: PLC0415
 
