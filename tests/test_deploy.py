@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from shiftwatch.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-FOLDERS = ("base", "sidecar")
+FOLDERS = ("base", "examples/monitored", "examples/sidecar")
+SIDECAR = "examples/sidecar"
 VERSIONS = ("1.29", "1.33", "1.36")
 DAEMON_BYTES = 100_000_000
 
@@ -38,8 +40,13 @@ def render(system: Callable[[str], str]) -> Render:
     return objects
 
 
+def for_grafana(thing: dict[str, Any]) -> bool:
+    """Whether it is a dashboard, a ConfigMap beside our own."""
+    return "grafana_dashboard" in thing["metadata"].get("labels", {})
+
+
 def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = (thing for thing in objects if thing["kind"] == kind)
+    (found,) = (thing for thing in objects if thing["kind"] == kind and not for_grafana(thing))
     return found
 
 
@@ -71,7 +78,8 @@ def test_every_rendered_object_fits_the_schema_of(
     folder: str, version: str, render: Render
 ) -> None:
     for thing in render(folder):
-        kubernetes_validate.validate(thing, version, strict=True)
+        if not thing["apiVersion"].startswith("monitoring.coreos.com/"):
+            kubernetes_validate.validate(thing, version, strict=True)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -104,6 +112,8 @@ def test_every_configured_path_lies_in_a_mounted_volume(
     mounts = {mount["mountPath"]: mount for mount in watcher_of(objects)["volumeMounts"]}
     names = {volume["name"] for volume in pod_of(objects)["volumes"]}
     assert {mount["name"] for mount in mounts.values()} == names
+    assert settings.web.tokens_file is not None
+    assert any(Path(settings.web.tokens_file).parent == Path(mount) for mount in mounts)
     for model in settings.models:
         for path in (model.model, model.reference, model.batches):
             assert path is not None
@@ -137,16 +147,16 @@ def test_the_port_of_probes_and_service_is_the_one_listened_on(
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_container_keeps_the_restricted_standard(folder: str, render: Render) -> None:
+    """As the container says, or as the Pod does, which in the sidecar's case is not ours."""
     pod = pod_of(render(folder))["securityContext"]
-    container = watcher_of(render(folder))["securityContext"]
-    assert pod["runAsNonRoot"] is True
-    assert pod["runAsUser"] == 10001
-    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    container = pod | watcher_of(render(folder))["securityContext"]
+    assert container["runAsNonRoot"] is True
+    assert container["runAsUser"] == 10001
+    assert container["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["allowPrivilegeEscalation"] is False
+    assert container["readOnlyRootFilesystem"] is True
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert pod["fsGroup"] == 10001
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -157,11 +167,124 @@ def test_the_history_never_has_two_writers(folder: str, render: Render) -> None:
 
 
 def test_the_sidecar_is_native_and_cannot_take_the_model_out_of_service(render: Render) -> None:
-    watcher = watcher_of(render("sidecar"))
-    assert watcher in pod_of(render("sidecar"))["initContainers"]
+    watcher = watcher_of(render(SIDECAR))
+    assert watcher in pod_of(render(SIDECAR))["initContainers"]
     assert watcher["restartPolicy"] == "Always"
     assert "readinessProbe" not in watcher
     assert watcher["startupProbe"]["httpGet"]["path"] == "/healthz"
+
+
+def test_the_sidecar_takes_two_lines_and_leaves_the_rest_of_the_deployment_alone(
+    render: Render,
+) -> None:
+    folder = KUBERNETES / SIDECAR
+    own = yaml.safe_load((folder / "deployment.yaml").read_text(encoding="utf-8"))
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
+    assert kustomization.pop("components") == ["../../components/sidecar"]
+    assert kustomization["resources"] == ["deployment.yaml"]
+    rendered = pod_of(render(SIDECAR))
+    assert rendered["containers"] == own["spec"]["template"]["spec"]["containers"]
+    volumes = {volume["name"] for volume in rendered["volumes"]}
+    ours = {name for name in volumes if name.startswith("shiftwatch-")}
+    assert volumes - ours == {"model", "batches"}
+
+
+def test_a_configuration_that_cannot_work_never_starts(render: Render) -> None:
+    (check,) = pod_of(render("base"))["initContainers"]
+    watcher = watcher_of(render("base"))
+    assert check["args"] == ["check", watcher["args"][1]]
+    assert watcher["args"][0] == "run"
+    same = ("image", "volumeMounts", "securityContext", "env", "resources")
+    assert all(check[key] == watcher[key] for key in same)
+
+
+def test_changed_tokens_and_configuration_have_new_names(render: Render) -> None:
+    for folder in FOLDERS:
+        names = {
+            of_kind(render(folder), kind)["metadata"]["name"] for kind in ("ConfigMap", "Secret")
+        }
+        volumes = str(pod_of(render(folder))["volumes"])
+        assert all(re.fullmatch(r"shiftwatch-(config|tokens)-\w{10}", name) for name in names)
+        assert all(name in volumes for name in names)
+
+
+def test_as_shipped_nobody_is_let_in() -> None:
+    from shiftwatch.web.tokens import parsed  # noqa: PLC0415
+
+    for place in ("base", "components/sidecar"):
+        text = (KUBERNETES / place / "tokens").read_text(encoding="utf-8")
+        assert parsed(text, "tokens") == ()
+
+
+def test_traffic_is_let_in_to_the_port_alone_and_out_only_where_a_store_is_used(
+    render: Render, tmp_path: Path
+) -> None:
+    policy = of_kind(render("base"), "NetworkPolicy")["spec"]
+    labels = of_kind(render("base"), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    assert "egress" not in policy
+    (rule,) = policy["ingress"]
+    assert [port["port"] for port in rule["ports"]] == [
+        watcher_of(render("base"))["ports"][0]["name"]
+    ]
+    opened = of_kind(render(kustomized(tmp_path, "object-store")), "NetworkPolicy")["spec"]
+    assert [p["port"] for rule in opened["egress"] for p in rule["ports"]] == [53, 53, 443]
+
+
+def kustomized(folder: Path, *components: str) -> str:
+    """A kustomization of the base with these components; its path from the folder of files."""
+    base = os.path.relpath(KUBERNETES, folder)
+    text = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [f"{base}/base"],
+        "components": [f"{base}/components/{name}" for name in components],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+    return os.path.relpath(folder, KUBERNETES)
+
+
+@pytest.mark.parametrize("monitor", ["podmonitor", "servicemonitor"])
+def test_a_monitor_finds_what_it_is_to_scrape(monitor: str, render: Render, tmp_path: Path) -> None:
+    objects = render(kustomized(tmp_path, monitor))
+    kind = {"podmonitor": "PodMonitor", "servicemonitor": "ServiceMonitor"}[monitor]
+    spec = of_kind(objects, kind)["spec"]
+    template = of_kind(objects, "Deployment")["spec"]["template"]
+    scraped = template if monitor == "podmonitor" else of_kind(objects, "Service")
+    assert spec["selector"]["matchLabels"].items() <= scraped["metadata"]["labels"].items()
+    (endpoint,) = spec.get("podMetricsEndpoints") or spec["endpoints"]
+    assert endpoint["port"] == watcher_of(objects)["ports"][0]["name"]
+    assert endpoint.keys() <= {"port", "path", "interval", "honorLabels"}
+    sidecar = of_kind(render(SIDECAR), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    if monitor == "podmonitor":
+        assert spec["selector"]["matchLabels"].items() <= sidecar.items()
+
+
+def test_a_drain_takes_the_pod_and_the_budget_lets_it(render: Render) -> None:
+    budget = of_kind(render("base"), "PodDisruptionBudget")["spec"]
+    labels = of_kind(render("base"), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert budget["maxUnavailable"] == 1, "with one replica `minAvailable: 1` would block a drain"
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_rules_in_the_cluster_are_those_of_the_plain_file(render: Render) -> None:
+    rules = of_kind(render("examples/monitored"), "PrometheusRule")["spec"]
+    plain = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_text("utf-8"))
+    assert rules == plain
+
+
+def test_what_compose_mounts_is_there_and_every_port_is_on_loopback() -> None:
+    folder = ROOT / "deploy" / "compose"
+    services = yaml.safe_load((folder / "compose.yaml").read_text("utf-8"))["services"]
+    assert set(services) == {"shiftwatch", "prometheus", "alertmanager", "grafana"}
+    assert services["shiftwatch"]["image"] == f"shiftwatch:{shiftwatch.__version__}"
+    for service in services.values():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert re.search(r":v?\d+\.\d+", service["image"]), "pinned"
+        for mount in service.get("volumes", ()):
+            assert (folder / mount.partition(":")[0]).exists(), mount
+            assert mount.endswith(":ro")
 
 
 def test_the_service_reaches_the_pods_of_the_deployment(render: Render) -> None:

@@ -36,7 +36,7 @@ README = ROOT / "deploy" / "prometheus" / "README.md"
 OBJECTS = (
     ROOT / "deploy" / "prometheus" / "prometheusrule.yaml",
     # kustomize reads nothing outside of a component's folder.
-    ROOT / "deploy" / "kubernetes" / "components" / "monitoring" / "prometheusrule.yaml",
+    ROOT / "deploy" / "kubernetes" / "components" / "rules" / "prometheusrule.yaml",
 )
 
 _HEAD = "# Made by `make rules` from shiftwatch/alerts; change it there.\n"
