@@ -6,9 +6,13 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from shiftwatch.demo.generator import write_batch, write_reference
 from tests.test_daemon import CONFIG, Running, _child_of, folder, judged, running, until, write
@@ -197,3 +201,35 @@ def test_what_keeps_the_daemon_from_starting_is_told_in_the_form_of_its_log(
         (line,) = map(json.loads, done.stderr.splitlines())
         assert line["level"] == "critical"
         assert "did you mean alarms?" in line["fault"]
+
+
+def test_a_live_scrape_is_sound_in_both_formats_and_leads_from_a_count_to_a_batch(
+    folder: Path, system: Callable[[str], str]
+) -> None:
+    with running(folder) as daemon:
+        write(folder, 0)
+        write(folder, 1, shift=1.0)
+        batches = [entry["batch_id"] for entry in judged(daemon, 2)]
+        until(lambda: daemon.metric('shiftwatch_alarms_total{model="churn",scope="input"}') or None)
+        text = daemon.get("/metrics")
+        asked = urllib.request.Request(
+            daemon.url + "/metrics", headers={"Accept": "application/openmetrics-text"}
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            openmetrics = answer.read().decode()
+        found = {}
+        read: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
+        for metric in read(openmetrics):
+            for sample in metric.samples:
+                if sample.exemplar is not None:
+                    found[sample.name] = sample.exemplar.labels["batch_id"]
+        assert found["shiftwatch_alarms_total"] == batches[1]
+        assert {"shiftwatch_batch_duration_seconds_bucket"} <= found.keys()
+        assert set(found.values()) <= set(batches)
+        page = daemon.get(f"/api/v1/models/churn/report?format=html&batch={batches[1]}")
+        assert batches[1] in page
+    for own in ("process_resident_memory_bytes ", "process_cpu_seconds_total ", "python_info{"):
+        assert f"\n{own}" in text
+    command = [system("promtool"), "check", "metrics"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
