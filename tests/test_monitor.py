@@ -22,7 +22,7 @@ from shiftwatch.errors import DataError, WorkerError
 from shiftwatch.insist import TRIES
 from shiftwatch.look import confined
 from shiftwatch.monitor import Monitor, Stopped
-from shiftwatch.requests import Check, Inspect, Request
+from shiftwatch.requests import Check, Inspect, List, Request
 from shiftwatch.settings import (
     ByRows,
     ByTime,
@@ -469,6 +469,40 @@ def test_a_monitor_goes_on_with_what_has_not_changed_and_keeps_the_counters_of_t
         assert other.reference is None
         assert [each.counts.batches for each in (same, other)] == [{"tested": 1}] * 2
         assert list(after.step()) == []
+
+
+def test_a_check_that_began_before_a_reload_ends_with_the_monitor_after_it(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    settings = settings_of(tmp_path, model)
+    with Store.open(settings.store.path, clock=time.time) as store:
+        before, after = (Monitor(settings, store, time.time, {"m": "test"}) for _ in range(2))
+        with before._hired() as worker:
+            after.inherit(before)
+            after.stop()
+            with pytest.raises(WorkerError, match="told to end"):
+                worker.call(List(str(tmp_path)))
+
+
+def test_an_error_of_ours_is_not_called_stale_while_batches_come(
+    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path, replace(model, expect_every="1h"))
+    now = time.time()
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, lambda: now, {model.name: "test"})
+        states = []
+        _make_deadly(monkeypatch, "parquet")
+        for hour in range(5):
+            day = START + timedelta(days=hour)
+            _write(tmp_path, f"{hour}.parquet", _table(300, 90 + hour, start=day))
+            list(monitor.step())
+            states.append(monitor.snapshot.models[0].monitor_state)
+            now += 3600
+        now += 3 * 3600
+        list(monitor.step())
+        states.append(monitor.snapshot.models[0].monitor_state)
+    assert states == ["error"] * 5 + ["stale"]
 
 
 def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
