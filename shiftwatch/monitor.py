@@ -27,7 +27,7 @@ from shiftwatch.progress import Listener
 from shiftwatch.requests import Check, Context, List, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
 from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows, plan
-from shiftwatch.status import ModelStatus, MonitorState, Snapshot
+from shiftwatch.status import Counts, ModelStatus, MonitorState, Snapshot
 from shiftwatch.store import AcceptedFile, Store
 from shiftwatch.tally import Tally
 from shiftwatch.values import Acceptance, Batch, FileFacts, Listed, Piece, Run, Verdict
@@ -113,6 +113,7 @@ class Monitor:
         self._stopping = False
         self._workers: list[Worker] = []
         self._set_aside = store.set_aside
+        self._departed = Counts()
         self._watched = {
             model.name: self._watch(model, fingerprints[model.name]) for model in settings.models
         }
@@ -123,8 +124,12 @@ class Monitor:
 
         A model of which nothing has changed keeps what is known of it, its prepared reference
         included; one of which something has keeps its counters, which must not begin anew while the
-        process lives.
+        process lives. One that is gone leaves its share of the sums over all models.
         """
+        self._departed = before._departed
+        for gone in before._watched.keys() - self._watched.keys():
+            left = before._watched[gone].tally.counts()
+            self._departed = self._departed.costs_with(left)
         for name, watched in self._watched.items():
             known = before._watched.get(name)
             if known is not None and known.context == watched.context:
@@ -453,7 +458,7 @@ class Monitor:
             return None
         position = {"rows_done": cursor.rows_done, "time_done": cursor.time_done}
         self._store.commit(answer.run, state=answer.state, cursor=json.dumps(position), now=now)
-        watched.tally.add_run(answer.run)
+        watched.tally.add_run(answer.run, self._settings.limits.series_per_model)
         watched.past = (*watched.past, Spent.of(answer.run))[-REMEMBERED:]
         self._show_run(watched, answer.run)
         accepted = watched.context.accepted
@@ -495,6 +500,7 @@ class Monitor:
             series_per_model=self._settings.limits.series_per_model,
             checkpoint_at=checkpoint_at,
             set_aside=self._set_aside,
+            departed=self._departed,
             ready=ready,
             ready_reason="",
         )

@@ -471,6 +471,26 @@ def test_a_monitor_goes_on_with_what_has_not_changed_and_keeps_the_counters_of_t
         assert list(after.step()) == []
 
 
+def test_what_the_checks_of_a_removed_model_took_stays_in_the_sums_over_all(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=1)
+    two = settings_of(tmp_path, model, replace(model, name="other"))
+    one = settings_of(tmp_path, model)
+    names = {"m": "test", "other": "test"}
+    with Store.open(two.store.path, clock=time.time) as store:
+        monitor = Monitor(two, store, time.time, names)
+        list(monitor.step())
+        left = monitor.snapshot.models[1].counts
+        for settings, times in ((one, 1), (two, 1), (one, 1)):  # it comes back and goes again
+            after = Monitor(settings, store, time.time, names)
+            after.inherit(monitor)
+            monitor = after
+            departed = monitor.snapshot.departed
+            assert departed.stage_seconds == {k: times * v for k, v in left.stage_seconds.items()}
+            assert departed.test_seconds == left.test_seconds
+
+
 def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
     tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
