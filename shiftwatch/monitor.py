@@ -161,13 +161,15 @@ class Monitor:
         ------
         Stopped
             After :meth:`stop`.
+        DataError
+            If one of ``models`` is not watched any more.
         """
         self._set_aside = self._store.set_aside
         with self._hired() as worker:
             for name in models if models is not None else tuple(self._watched):
                 if self._stopping:
                     raise Stopped
-                yield from self._step_model(self._watched[name], worker)
+                yield from self._step_model(self._of(name), worker)
 
     def stop(self) -> None:
         """End every step and check at hand; called from another thread. Nothing half-done stays."""
@@ -183,7 +185,7 @@ class Monitor:
         DataError
             If the path lies outside the model's batches, or is not a readable file.
         """
-        watched = self._watched[model]
+        watched = self._of(model)
         place = confined(watched.settings.batches, path)
         with self._hired() as worker:
             ask = insisting(worker.call, watched.tally.add_death)
@@ -209,7 +211,7 @@ class Monitor:
         DataError
             If the batches are not such as can be accepted, or their rows cannot be read.
         """
-        watched = self._watched[model]
+        watched = self._of(model)
         proposal = acceptance.propose(self._store, model, span)
         with self._hired() as worker:
             ask = insisting(worker.call, watched.tally.add_death)
@@ -220,7 +222,7 @@ class Monitor:
     def undo_acceptance(self, model: str, note: str) -> Acceptance:
         """Return to the configured reference; DataError if it is in force already."""
         word = acceptance.undone(self._store, model, note, round(self._clock(), 6))
-        return self._said(self._watched[model], word)
+        return self._said(self._of(model), word)
 
     def _said(self, watched: _Watched, word: Acceptance) -> Acceptance:
         """Keep a word on the reference, and go by it from the next batch on."""
@@ -252,6 +254,13 @@ class Monitor:
                 yield worker
             finally:
                 self._workers.remove(worker)
+
+    def _of(self, model: str) -> _Watched:
+        """One that is watched; what was asked of it may have waited until it was not any more."""
+        try:
+            return self._watched[model]
+        except KeyError:
+            raise DataError(f"no model is called {model!r} any more", where=model) from None
 
     # --- one model -------------------------------------------------------------------------
 

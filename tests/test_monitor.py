@@ -491,6 +491,18 @@ def test_what_the_checks_of_a_removed_model_took_stays_in_the_sums_over_all(
             assert departed.test_seconds == left.test_seconds
 
 
+def test_what_is_asked_of_a_model_that_was_removed_is_refused_by_name(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    settings = settings_of(tmp_path, model)
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, time.time, {"m": "test"})
+        with pytest.raises(DataError, match="no model is called 'gone' any more"):
+            list(monitor.step(("gone",)))
+        with pytest.raises(DataError, match="no model is called 'gone' any more"):
+            monitor.check_file("gone", "b0.parquet")
+
+
 def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
     tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
