@@ -107,6 +107,9 @@ def check(watched: Watch, request: Check) -> Checked:
         with stopwatch.stage("read"):
             span = span_of(watched, request.batch)
         gathered = _gather(watched, request, stopwatch)
+        if watched.context.model.source == "kserve":
+            told = payloads.findings(request.batch.pieces, gathered.findings)
+            gathered = replace(gathered, findings=told)
     except AwayError:
         raise  # says nothing about the batch, which is judged when its store answers again
     except DataError as fault:

@@ -228,6 +228,7 @@ class Monitor:
         ask = insisting(worker.call, watched.tally.add_death)
         try:
             self._prepare(watched, ask)
+            self._collect(watched, ask)
             self._accept(watched, ask)
             self._show(watched, fault=None, monitor_state=state_now(watched.status, self._now()))
             yield from self._work_off(watched, ask)
@@ -249,6 +250,14 @@ class Monitor:
         if watched.status.reference is None:
             info: PreparedInfo = ask(Prepare(watched.context))
             self._show(watched, reference=info.reference, model=info.model, tests=info.tests)
+
+    def _collect(self, watched: Watched, ask: Call) -> None:
+        """Make batches of logged requests and responses, where that is where they come from."""
+        if watched.collecting is not None:
+            days = self._settings.store.keep_days
+            for made in watched.collecting.step(self._store, ask, self._now(), days):
+                watched.tally.add_made(made)
+                self._show(watched)
 
     def _accept(self, watched: Watched, ask: Call) -> None:
         """Put new files in order and remember them before anything is judged."""

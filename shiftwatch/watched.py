@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from shiftwatch.budget import REMEMBERED, Spent
+from shiftwatch.collect import Collecting, watched_settings
 from shiftwatch.intake import MOST_SHOWN, Known
 from shiftwatch.look import Looking
 from shiftwatch.requests import Context
@@ -53,6 +54,8 @@ class Watched:
     """Number of an accepted file: it and all before it were judged, where a batch is a file."""
     past: tuple[Spent, ...] = ()
     """What the last checks took, the newest last: by it the next one is kept within the limit."""
+    collecting: Collecting | None = None
+    """The log that batches are made of, where they are."""
     looking: Looking = field(default_factory=Looking)
     """What is remembered from one look at the batches to the next."""
 
@@ -76,6 +79,7 @@ class Watched:
 
 def restored(store: Store, settings: Settings, model: ModelSettings, fingerprint: str) -> Watched:
     """A model as the store knows it."""
+    configured, model = model, watched_settings(model, settings.store.path)
     last = store.run(model.name)
     rows = store.runs(model.name, limit=_RECENT)
     processed = (row.judged_at for row in rows if row.verdict != "error")
@@ -84,6 +88,7 @@ def restored(store: Store, settings: Settings, model: ModelSettings, fingerprint
         tests=_configured(model.tests),
         monitor_state=_state_of(last),
         expected_seconds=model.expected_seconds,
+        logged=model.source == "kserve",
         last_run=last,
         last_processed_at=next(processed, None),
         backlog=0,
@@ -101,7 +106,10 @@ def restored(store: Store, settings: Settings, model: ModelSettings, fingerprint
     )
     known = Known(store.broken(model.name))
     past = store.spent(model.name, REMEMBERED)
-    return Watched(model, context, with_broken(status, known), Tally(), past=past, broken=known)
+    watched = Watched(model, context, with_broken(status, known), Tally(), past=past, broken=known)
+    if model.source == "kserve":
+        watched.collecting = Collecting(configured, settings.store.path)
+    return watched
 
 
 def _configured(tests: TestsSettings) -> tuple[str, ...]:

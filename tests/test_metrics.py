@@ -401,19 +401,6 @@ def test_a_cap_of_zero_shows_no_feature() -> None:
     assert not feature_series(samples, "shiftwatch_feature_p_value")
 
 
-def test_the_series_of_a_model_do_not_grow_with_its_columns_beyond_the_cap() -> None:
-    def series(columns: int) -> dict[str, int]:
-        results = [
-            result(f"c{n}", 0.5, scope=s) for n in range(columns) for s in ("input", "prediction")
-        ]
-        tally, run = Tally(), run_of(*results)
-        tally.add_run(run, 100)
-        found = [name for name, _ in scrape(snapshot_of(run, counts=tally.counts()))]
-        return {name: found.count(name) for name in found}
-
-    assert series(3000) == series(100)
-
-
 def test_what_has_no_series_is_counted_over_the_checks_and_the_counter_never_falls() -> None:
     both_scopes = result("c0", 0.5, scope="prediction")
     many = run_of(*(result(f"c{place}", 0.5) for place in range(8)), both_scopes)

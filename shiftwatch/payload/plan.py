@@ -55,7 +55,11 @@ class Made:
 
 
 def cut(
-    pending: Sequence[Counted], last: Made | None, now: float, rows: int, wait: float
+    pending: Sequence[Counted],
+    last: Made | None,
+    now: float,
+    rows: int,
+    patience: tuple[float, float],
 ) -> tuple[Listed, ...] | None:
     """The objects of the next batch, oldest first; None while it is not due.
 
@@ -69,19 +73,20 @@ def cut(
         The batch before, for the records that wait.
     now
         Unix seconds.
-    rows, wait
-        Requests of a batch; seconds.
+    rows
+        Requests of a batch.
+    patience
+        Seconds a request waits for more requests, and a half for its other half.
 
     Examples
     --------
     >>> a, b = (Counted(Listed(name, 1, 0), 3) for name in "ab")
-    >>> [each.uri for each in cut([b, a], None, now=10.0, rows=4, wait=60.0)]
+    >>> [each.uri for each in cut([b, a], None, now=10.0, rows=4, patience=(60.0, 9.0))]
     ['a', 'b']
-    >>> cut([a], None, now=10.0, rows=4, wait=60.0) is None
+    >>> cut([a], None, now=10.0, rows=4, patience=(60.0, 9.0)) is None
     True
     """
     ordered = sorted(pending, key=lambda each: (each.listed.modified_ns, each.listed.uri))
-    waiting = last.waiting if last is not None else 0
     taken: list[Listed] = []
     requests = 0
     for each in ordered:
@@ -89,7 +94,8 @@ def cut(
         requests += each.requests
         if requests >= rows:
             return tuple(taken)
-    oldest = [each.at for each in ordered[:1]]
-    if waiting and last is not None and last.waiting_since is not None:
-        oldest.append(last.waiting_since)
-    return tuple(taken) if oldest and now - min(oldest) >= wait else None
+    wait, join = patience
+    due = [each.at + wait for each in ordered[:1]]
+    if last is not None and last.waiting_since is not None:
+        due.append(last.waiting_since + max(wait, join))
+    return tuple(taken) if due and now >= min(due) else None

@@ -17,30 +17,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shiftwatch.errors import AwayError, DataError
 from shiftwatch.payload import segments
-from shiftwatch.payload.bodies import MalformedError, Value, tensors_of
+from shiftwatch.payload.bodies import UNREADABLE, MalformedError, Value, tensors_of
 from shiftwatch.payload.joining import Pair, join
 from shiftwatch.payload.plan import Counted, Made, Plan
 from shiftwatch.payload.records import TYPES, Record, of_row
 from shiftwatch.payload.rows import OUTPUT, beside, columns_of
 from shiftwatch.settings import PayloadSettings
 from shiftwatch.source.facts import opened
-from shiftwatch.values import Listed
+from shiftwatch.values import Finding, Listed, Piece
 
 NOTES = b"shiftwatch.payloads"
 """Key of the file's metadata under which its counts stand, as JSON."""
 
 ID, TIME = "request_id", "logged_at"
 """Columns that every batch has besides those of the bodies."""
-
-UNREADABLE = "unreadable_object"
-"""Reason of an object that is no log, counted as one record."""
 
 _LOG = ("id", "reqType", "bytes", "metadata")
 _ROWS = 1024
@@ -106,10 +103,27 @@ def make(plan: Plan, settings: PayloadSettings, folder: str) -> Made:
     return made
 
 
-def noted(metadata: Mapping[bytes, bytes] | None) -> Made | None:
-    """What a file of ours says it was made of; None of another."""
-    told = (metadata or {}).get(NOTES)
-    return Made(**json.loads(told)) if told is not None else None
+def findings(pieces: Sequence[Piece], others: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The other findings but those on columns of ours, and what did not fit in the making."""
+    malformed: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for uri in {piece.uri for piece in pieces}:
+        with opened(uri) as file:
+            told = json.loads((file.metadata.metadata or {}).get(NOTES, b"{}"))
+        malformed.update(told.get("malformed", {}))
+        counts.update(told.get("counts", {}))
+    own = {ID, TIME}
+    found = [each for each in others if each.code != "extra_column" or each.column not in own]
+    if malformed:
+        text = ", ".join(f"{reason} {count}" for reason, count in sorted(malformed.items()))
+        most = 2 * malformed.total() > counts["matched"] + counts["unmatched_requests"]
+        severity: Literal["invalid", "note"] = "invalid" if most else "note"
+        found.append(Finding("payload_malformed", "", f"records not used: {text}", severity))
+    lonely = {key: counts[f"unmatched_{key}"] for key in ("requests", "responses")}
+    if any(lonely.values()):
+        text = " and ".join(f"{count} {key}" for key, count in lonely.items() if count)
+        found.append(Finding("payload_unmatched", "", f"without their other half: {text}", "note"))
+    return tuple(found)
 
 
 @dataclass(slots=True)
