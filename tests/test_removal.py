@@ -19,6 +19,25 @@ pytestmark = pytest.mark.slow
 BACKLOG = 'shiftwatch_backlog_batches{model="churn"}'
 
 
+def test_reloads_and_a_stop_in_the_middle_of_work_leave_no_fault_behind(folder: Path) -> None:
+    config = folder / "shiftwatch.yml"
+    config.write_text(other("leaving"), encoding="utf-8")
+    with running(folder) as daemon:
+        for index in range(60):
+            write(folder, index)
+        until(lambda: daemon.metric(BACKLOG) or None)
+        for _ in range(5):  # they wait until the model is gone
+            assert daemon.post("/api/v1/models/leaving/checks")[0] == 202
+        for number in range(6):
+            config.write_text(other(f"m{number}"), encoding="utf-8")
+            assert daemon.post("/-/reload")[0] == 200
+        assert daemon.metric(BACKLOG), "too quick: nothing was in the middle of work"
+        daemon.process.terminate()
+        assert daemon.process.wait(30) == 0
+    lines = (folder / "log.txt").read_text("utf-8").splitlines()
+    assert [line for line in lines if json.loads(line)["level"] == "error"] == []
+
+
 def openmetrics(daemon: Running) -> dict[str, Metric]:
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
     request = urllib.request.Request(daemon.url + "/metrics", headers=accept)
