@@ -340,7 +340,11 @@ class Daemon:
         self._on_ready(url)
 
     async def _tick(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._steps, self._step)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._steps, self._step)
+        except asyncio.CancelledError:
+            if not self._stopping:  # else a tick that waited behind a reload: nothing was lost
+                raise
 
     def _step(self, models: Sequence[str] | None = None) -> None:
         """Judge what is due; a reload that waits has its turn after the batch at hand."""

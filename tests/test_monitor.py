@@ -545,6 +545,38 @@ def test_a_file_from_the_future_is_waited_for_since_it_was_first_seen(
     assert run.verdict == "invalid_data"
 
 
+def test_what_the_checks_of_a_removed_model_took_stays_in_the_sums_over_all(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=1)
+    two = settings_of(tmp_path, model, replace(model, name="other"))
+    one = settings_of(tmp_path, model)
+    names = {"m": "test", "other": "test"}
+    with Store.open(two.store.path, clock=time.time) as store:
+        monitor = Monitor(two, store, time.time, names)
+        list(monitor.step())
+        left = monitor.snapshot.models[1].counts
+        for settings, times in ((one, 1), (two, 1), (one, 1)):  # it comes back and goes again
+            after = Monitor(settings, store, time.time, names)
+            after.inherit(monitor)
+            monitor = after
+            departed = monitor.snapshot.departed
+            assert departed.stage_seconds == {k: times * v for k, v in left.stage_seconds.items()}
+            assert departed.test_seconds == left.test_seconds
+
+
+def test_what_is_asked_of_a_model_that_was_removed_is_refused_by_name(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    settings = settings_of(tmp_path, model)
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, time.time, {"m": "test"})
+        with pytest.raises(DataError, match="no model is called 'gone' any more"):
+            list(monitor.step(("gone",)))
+        with pytest.raises(DataError, match="no model is called 'gone' any more"):
+            monitor.check_file("gone", "b0.parquet")
+
+
 def test_stop_ends_an_on_demand_check_too(tmp_path: Path, model: ModelSettings) -> None:
     path = _write(tmp_path, "a.parquet", _table(100, 3))
     with _open(tmp_path, model) as monitor:
