@@ -112,7 +112,7 @@ def test_an_event_of_any_time_and_any_id_is_a_row(at: float, tmp_path: Path) -> 
 def test_an_output_takes_neither_the_place_of_an_input_nor_of_another_output() -> None:
     inputs: Mapping[str, Sequence[Any]] = {"x": (1,), "prediction_x": (2,)}
     assert beside(inputs, {"x": (3,)}) == {**inputs, "prediction_prediction_x": (3,)}
-    assert sorted(beside({"x": (1,)}, {"x": (2,), "prediction_x": (3,)}).values()) == [
+    assert list(beside({"x": (1,)}, {"prediction_x": (3,), "x": (2,)}).values()) == [
         (1,),
         (2,),
         (3,),
