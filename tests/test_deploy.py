@@ -21,6 +21,7 @@ from shiftwatch.settings import Settings
 ROOT = Path(__file__).parents[1]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 FOLDERS = ("base", "examples/monitored", "examples/sidecar")
+MANY = "examples/per-model"
 SIDECAR = "examples/sidecar"
 VERSIONS = ("1.29", "1.33", "1.36")
 DAEMON_BYTES = 100_000_000
@@ -68,7 +69,7 @@ def configured(objects: list[dict[str, Any]], folder: Path) -> Settings:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [*FOLDERS, MANY])
 def test_every_rendered_object_fits_the_schema_of(
     folder: str, version: str, render: Render
 ) -> None:
