@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fix docs rules bench bench-peers growth soak torture fuzz badinput calibrate image lock audit sbom system-packages clean
+.PHONY: help setup setup-run demo test check fix docs rules dashboards pictures bench bench-peers growth soak torture fuzz badinput calibrate image lock audit sbom system-packages clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,12 @@ docs: setup ## write the generated parts of the README files anew
 
 rules: setup ## write the rules for Prometheus, their unit tests and the runbook's table anew
 	$(BIN)/python deploy/prometheus/source/rules.py
+
+dashboards: setup ## write the dashboards for Grafana anew
+	$(BIN)/python deploy/grafana/source/dashboards.py
+
+pictures: setup ## draw the dashboards from what Prometheus answers for a drifting stream, in build/dashboards
+	SHIFTWATCH_PICTURES=build/dashboards $(BIN)/pytest -q -n 0 tests/test_dashboards.py -k drifting_stream
 
 bench: setup ## speed and memory against scipy, the machine and the goals; ARGS="--only ks" for a part
 	$(BIN)/python benchmarks/bench.py $(ARGS)

@@ -7,7 +7,7 @@ Never: writes to the store; reads a clock other than for its own cost.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from shiftwatch.cost import Stopwatch
 from shiftwatch.dependence import doubts, lighter
 from shiftwatch.errors import AwayError, DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
+from shiftwatch.payload.plan import Counted, Made
 from shiftwatch.phases import WHOLE, Fitted, fitted, span_of
 from shiftwatch.provenance import provenance
 from shiftwatch.quarantine import NO_FOOTER
@@ -25,12 +26,14 @@ from shiftwatch.reference import JOINT, Reference, generator, together
 from shiftwatch.requests import (
     Check,
     Checked,
+    CountPayloads,
     Digest,
     Digests,
     Inspect,
     Keep,
     Kept,
     List,
+    MakePayloads,
     Prepare,
     PreparedInfo,
     Reach,
@@ -39,7 +42,7 @@ from shiftwatch.requests import (
     Surveyed,
 )
 from shiftwatch.sample import Column, Sample
-from shiftwatch.source import parquet, stores
+from shiftwatch.source import parquet, payloads, stores
 from shiftwatch.source.fitting import explained, rows_that_fit
 from shiftwatch.source.keeping import keep
 from shiftwatch.survey import max_share, survey
@@ -64,6 +67,8 @@ if TYPE_CHECKING:
 Answer = (
     None
     | tuple[Listed, ...]
+    | tuple[Counted, ...]
+    | Made
     | tuple[FileFacts, ...]
     | PreparedInfo
     | Surveyed
@@ -79,26 +84,8 @@ def answer(request: Request) -> Answer:
         stores.reach(request.stores, request.folder)
         return None
     stores.begin()
-    if isinstance(request, List):
-        return parquet.list_files(request.path, complete=request.complete, after=request.after)
-    return _answered(request)
-
-
-def _answered(request: Request) -> Answer:
-    if isinstance(request, Inspect):
-        return tuple(parquet.inspect(listed, request.time_column) for listed in request.files)
-    if isinstance(request, Digest):
-        return digests(request)
-    if isinstance(request, Keep):
-        return keep(request.context.model, request.batches, request.folder)
-    if isinstance(request, Prepare):
-        return watch(request.context).info()
-    if isinstance(request, Survey):
-        return survey(watch(request.context), request)
-    if isinstance(request, Check):
-        return check(watch(request.context), request)
-    message = f"no answer to {type(request).__name__}"
-    raise TypeError(message)
+    found: Answer = _ANSWERS[type(request)](request)
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +107,9 @@ def check(watched: Watch, request: Check) -> Checked:
         with stopwatch.stage("read"):
             span = span_of(watched, request.batch)
         gathered = _gather(watched, request, stopwatch)
+        if watched.context.model.source == "kserve":
+            told = payloads.findings(request.batch.pieces, gathered.findings)
+            gathered = replace(gathered, findings=told)
     except AwayError:
         raise  # says nothing about the batch, which is judged when its store answers again
     except DataError as fault:
@@ -419,3 +409,16 @@ def _provenance(watched: Watch, request: Check) -> dict[str, Any]:
         "libraries": versions(),
         **provenance(replace(request, context=watched.context)),
     }
+
+
+_ANSWERS: Mapping[type, Callable[[Any], Any]] = {
+    List: lambda asked: parquet.list_files(asked.path, complete=asked.complete, after=asked.after),
+    CountPayloads: lambda asked: tuple(payloads.counted(each) for each in asked.objects),
+    MakePayloads: lambda asked: payloads.make(asked.plan, asked.settings, asked.folder),
+    Inspect: lambda asked: tuple(parquet.inspect(each, asked.time_column) for each in asked.files),
+    Digest: digests,
+    Keep: lambda asked: keep(asked.context.model, asked.batches, asked.folder),
+    Prepare: lambda asked: watch(asked.context).info(),
+    Survey: lambda asked: survey(watch(asked.context), asked),
+    Check: lambda asked: check(watch(asked.context), asked),
+}

@@ -8,6 +8,7 @@ Never: writes to the store; outlives its parent by more than the request at hand
 from __future__ import annotations
 
 import gc
+import logging
 import math
 import os
 import resource
@@ -18,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
 
+from shiftwatch import logs
 from shiftwatch.cost import account_for_this_process, give_back, private_bytes
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.progress import Listener, Progress, heard_by
@@ -43,6 +45,7 @@ def main(arguments: list[str]) -> int:
     # Ctrl-C in a terminal reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     account_for_this_process()
+    logs.configure(sys.stderr, logging.WARNING)
     _leave_no_core()
     _limit_memory(memory_mb * 1_000_000)
     with Connection(descriptor) as connection:

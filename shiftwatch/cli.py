@@ -14,8 +14,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,12 +24,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from shiftwatch import __version__
-from shiftwatch.errors import ConfigError, DataError, ModelError, ShiftwatchError
+from shiftwatch.errors import ConfigError, DataError, ShiftwatchError
 
 if TYPE_CHECKING:
-    from shiftwatch.requests import Context, Surveyed
-    from shiftwatch.settings import Settings
-    from shiftwatch.values import Listed, Run
+    from shiftwatch.values import Run
 
 SHIFT, USAGE, INTERNAL, BAD_CONFIG = 1, 2, 70, 78
 
@@ -52,14 +51,17 @@ def main() -> None:
         app()
     except Exception:
         # Python would end with 1, which says "shift" to whoever asked with --fail-on-alarm.
-        sys.excepthook = _end_as_internal_error
+        sys.excepthook = partial(_end_as_internal_error, sys.excepthook)
         raise
 
 
 def _end_as_internal_error(
-    kind: type[BaseException], fault: BaseException, trace: TracebackType | None
+    tell: Callable[[type[BaseException], BaseException, TracebackType | None], object],
+    kind: type[BaseException],
+    fault: BaseException,
+    trace: TracebackType | None,
 ) -> None:
-    sys.__excepthook__(kind, fault, trace)
+    tell(kind, fault, trace)
     raise SystemExit(INTERNAL)
 
 
@@ -86,15 +88,20 @@ def _options(
 
 
 @contextmanager
-def _faults_told() -> Iterator[None]:
-    """Turn our own errors into a message and a status instead of a traceback."""
+def _faults_told(log: Callable[[str], bool] = lambda _text: False) -> Iterator[None]:
+    """Turn our own errors into a message and a status instead of a traceback.
+
+    ``log`` takes the message into a log, if there is one to be read by programs.
+    """
     try:
         yield
     except ConfigError as fault:
-        _complain(str(fault))
+        if not log(str(fault)):
+            _complain(str(fault))
         raise typer.Exit(BAD_CONFIG) from None
     except ShiftwatchError as fault:
-        _complain(f"error: {fault}")
+        if not log(str(fault)):
+            _complain(f"error: {fault}")
         raise typer.Exit(INTERNAL) from None
 
 
@@ -106,15 +113,22 @@ def _complain(text: str) -> None:
 
 
 @app.command()
-def run(config: ConfigPath) -> None:
+def run(
+    config: ConfigPath,
+    *,
+    log: Annotated[
+        Literal["auto", "json", "text"],
+        typer.Option(help="Form of a line of the log; auto: text on a terminal, else JSON."),
+    ] = "auto",
+) -> None:
     """Watch: the daemon."""
     import asyncio  # noqa: PLC0415 - every verb pays only for itself
 
     from shiftwatch import logs  # noqa: PLC0415
     from shiftwatch.daemon import Daemon, Source  # noqa: PLC0415
 
-    with _faults_told():
-        logs.configure(sys.stderr)
+    logs.configure(sys.stderr, form=log)
+    with _faults_told(logs.tell_fatal):
         asyncio.run(Daemon(Source(str(config), os.environ)).run())
 
 
@@ -158,80 +172,12 @@ def once(config: ConfigPath, *, as_json: Json = False, fail_on_alarm: FailOnAlar
 @app.command()
 def check(config: ConfigPath) -> None:
     """Validate a configuration and its files, and say what the reference can promise and show."""
-    from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.promise import pace_seconds, promise_text, survey_lines  # noqa: PLC0415
-    from shiftwatch.requests import Context  # noqa: PLC0415
-    from shiftwatch.schedule import check_schedule  # noqa: PLC0415
+    from shiftwatch.verbs import checking  # noqa: PLC0415
 
     with _faults_told():
-        settings = configuration.load(config, os.environ)
-        check_schedule(settings.schedule, time.time())
-    good = not _web_faults(settings, config)
-    cache = str(Path(settings.store.path).with_suffix(".references"))
-    for index, model in enumerate(settings.models):
-        fingerprint = configuration.fingerprint(settings, model)
-        context = Context(
-            model, settings.alarms, settings.seed, cache, fingerprint, settings.limits
-        )
-        surveyed, faults = _tried(context, settings)
-        for key, fault in faults:
-            keys = ("models", index, key)
-            located = configuration.fault_at(config, keys, str(fault), environ=os.environ)
-            _complain(str(located))
-        good = good and not faults
-        if surveyed is not None:
-            rows, columns = surveyed.info.reference.rows, surveyed.info.reference.columns
-            tests = ", ".join(surveyed.info.tests)
-            typer.echo(f"{model.name}: reference of {rows} rows, {columns} columns; tests {tests}")
-            for line in survey_lines(surveyed.facts):
-                typer.echo(f"  {line}")
+        good = checking.checked(config, os.environ, say=typer.echo, complain=_complain)
     if not good:
         raise typer.Exit(BAD_CONFIG)
-    alarms = settings.alarms
-    cuts = [getattr(model.window.by, "seconds", None) for model in settings.models]
-    pace = pace_seconds(settings.schedule.every_seconds, cuts)
-    text = promise_text(alarms.per_checks, pace, per_days=alarms.false_alarms.per_days)
-    typer.echo(f"{config}: good; for each model {text}")
-
-
-def _web_faults(settings: Settings, config: Path) -> int:
-    """Say what is wrong with the files of `web:`; how many there are."""
-    from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.web.server import faults  # noqa: PLC0415
-
-    found = list(faults(settings.web))
-    for key, fault in found:
-        located = configuration.fault_at(config, ("web", key), str(fault), environ=os.environ)
-        _complain(str(located))
-    return len(found)
-
-
-def _tried(
-    context: Context, settings: Settings
-) -> tuple[Surveyed | None, list[tuple[str, ShiftwatchError]]]:
-    """What a model needs to be watched, and what stands in its way, by the key concerned."""
-    from shiftwatch.look import files_now, reach_of  # noqa: PLC0415
-    from shiftwatch.requests import Survey  # noqa: PLC0415
-    from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
-    from shiftwatch.worker import Worker  # noqa: PLC0415
-
-    faults: list[tuple[str, ShiftwatchError]] = []
-    surveyed: Surveyed | None = None
-    newest: Listed | None = None
-    with (
-        closing(Bar(sys.stderr)) as bar,
-        Worker(settings.limits, bar, reach_of(settings)) as worker,
-    ):
-        try:
-            listed = files_now(context.model.batches, worker)
-            newest = max(listed, key=lambda each: (each.modified_ns, each.uri), default=None)
-        except ShiftwatchError as fault:
-            faults.append(("batches", fault))
-        try:
-            surveyed = worker.call(Survey(context, newest))
-        except ShiftwatchError as fault:
-            faults.insert(0, ("model" if isinstance(fault, ModelError) else "reference", fault))
-    return surveyed, faults
 
 
 @app.command()

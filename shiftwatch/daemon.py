@@ -29,9 +29,10 @@ from shiftwatch.acceptance import Span
 from shiftwatch.cost import give_back
 from shiftwatch.desk import Desk
 from shiftwatch.errors import ConfigError, ShiftwatchError
+from shiftwatch.journal import tell_change, tell_run, warn_of_openness
 from shiftwatch.monitor import Monitor, Stopped
 from shiftwatch.schedule import Ticker, check_schedule
-from shiftwatch.settings import Settings, WebSettings
+from shiftwatch.settings import Settings
 from shiftwatch.status import Around
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Run
@@ -83,6 +84,17 @@ class Source:
         """Settings as they are in the file now."""
         return config.load(self.path, self.environ)
 
+    def loaded(self) -> tuple[Settings, str]:
+        """Settings and the digest of what they were read from.
+
+        Read again if the file changed meanwhile: a digest newer than the settings would hide it.
+        """
+        while True:
+            settings = self.load()
+            digest = self.digest(settings)
+            if self.load() == settings:
+                return settings, digest
+
     def digest(self, settings: Settings) -> str:
         """SHA-256 of the bytes of the file, and of the certificates it names; "" if none is there.
 
@@ -118,7 +130,7 @@ class Daemon:
         on_ready: Callable[[str], None] = lambda _url: None,
     ) -> None:
         self._source = source
-        self._settings = source.load()
+        self._settings, self._in_force = source.loaded()
         check_schedule(self._settings.schedule, time.time())
         web = self._settings.web
         self._access = Access.by(web)
@@ -137,8 +149,9 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until SIGTERM, SIGINT or :meth:`stop`."""
+        self._loop = asyncio.get_running_loop()
+        self._handle_signals()
         with Store.open(self._settings.store.path, clock=time.time) as store:
-            self._loop = asyncio.get_running_loop()
             self._store = store
             self._monitor = self._new_monitor(self._settings)
             self._desk = Desk(store, self._settings, self)
@@ -250,40 +263,33 @@ class Daemon:
             raise ConfigError("the daemon is going down")
         monitor = self._new_monitor(settings)
         monitor.inherit(self._monitor)
-        self._tell_change(settings)
+        tell_change(self._settings.models, settings.models, self._source.path)
         self._monitor, self._settings, self._desk.settings = monitor, settings, settings
         self._loop.call_soon_threadsafe(self._start_ticker)
 
-    def _tell_change(self, settings: Settings) -> None:
-        before = {model.name: model for model in self._settings.models}
-        after = {model.name: model for model in settings.models}
-        both = before.keys() & after.keys()
-        told = {
-            "added": sorted(after.keys() - before.keys()),
-            "removed": sorted(before.keys() - after.keys()),
-            "changed": sorted(name for name in both if before[name] != after[name]),
-        }
-        _LOG.info("configuration reloaded", extra={"path": self._source.path, **told})
-
     async def _watch_source(self) -> None:
-        """Reload when the files have changed and then kept still from one look to the next."""
-        in_force = seen = self._source.digest(self._settings)
+        """Reload when the files have changed and then kept still from one look to the next.
+
+        A file that is gone is a change too: it is told, and what was in force stays so.
+        """
+        seen = self._in_force
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             before, seen = seen, await asyncio.to_thread(self._source.digest, self._settings)
-            if seen and seen == before != in_force and self._settings.watch_config:
-                in_force = seen  # a bad one is told once
+            if seen == before != self._in_force and self._settings.watch_config:
+                self._in_force = seen  # a bad one is told once
                 await asyncio.to_thread(self._hang_up)
 
     async def _serve(self) -> None:
         listener = listen(self._settings.web)
         server = _Server(server_config(create_app(self._desk, self._access), self._tls))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        self._handle_signals()
+        self._handle_hang_up()
         await server.up.wait()
         self._announce(listener)
         self._start_ticker()
         looking = asyncio.create_task(self._watch_source())
+        looking.add_done_callback(_tell_if_failed)
         await self._stop.wait()
         looking.cancel()
         ticker = self._ticker
@@ -319,7 +325,7 @@ class Daemon:
         scheme = "http" if self._tls is None else "https"
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         _LOG.info("listening", extra={"url": url})
-        _warn_of_openness(self._settings.web)
+        warn_of_openness(self._settings.web)
         self._on_ready(url)
 
     async def _tick(self) -> None:
@@ -331,7 +337,7 @@ class Daemon:
             return
         with suppress(Stopped), closing(self._monitor.step(models)) as runs:
             for run in runs:
-                _log_run(run)
+                tell_run(run)
                 self._on_run(run)
                 if self._reloading.is_set():
                     return  # the ticker starts anew after the reload and goes on with the rest
@@ -353,14 +359,24 @@ class Daemon:
             self._store.forget(self._settings.store.keep_days, present, now)
 
     def _handle_signals(self) -> None:
-        loop = asyncio.get_running_loop()
+        """Before anything else: for process 1 of a container the system has no answer of its own."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+            self._loop.add_signal_handler(number, self.stop)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: None)  # it was read just now
+
+    def _handle_hang_up(self) -> None:
+        loop = self._loop
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._hang_up))
 
     def _hang_up(self) -> None:
         with suppress(ShiftwatchError):  # logged and shown in the metrics where it arose
             self.reload()
+
+
+def _tell_if_failed(looking: asyncio.Task[None]) -> None:
+    """A look at the configuration that ended is said aloud: nothing else would show it."""
+    if not looking.cancelled() and (fault := looking.exception()) is not None:
+        _LOG.error("the configuration is not looked at any more", exc_info=fault)
 
 
 def _events(ticker: Ticker) -> Counter[str]:
@@ -372,37 +388,3 @@ def _events(ticker: Ticker) -> Counter[str]:
         failed=counts["errors"],
         clock_step=counts["clock_steps"],
     )
-
-
-def _warn_of_openness(web: WebSettings) -> None:
-    """Say what others could do, where more than this machine reaches the port."""
-    if web.is_local:
-        return
-    if not web.is_guarded:
-        _LOG.warning("anyone who reaches the port may read reports and start checks")
-    elif web.tls is None:
-        _LOG.warning("tokens travel in the clear; set web.tls, or serve by a proxy that has it")
-
-
-def _log_run(run: Run) -> None:
-    smaller = [finding.message for finding in run.findings if finding.code == "degraded"]
-    notable = run.alarm or run.verdict == "error" or smaller
-    level = logging.WARNING if notable else logging.INFO
-    _LOG.log(
-        level,
-        "judged",
-        extra={
-            "model": run.model,
-            "batch": run.batch.id,
-            "uri": run.batch.uri,
-            "verdict": run.verdict,
-            "alarm": run.alarm,
-            "seconds": round(run.cost.wall_seconds, 3),
-            "test_cpu_seconds": {name: round(spent, 4) for name, spent in run.cost.tests.items()},
-            **({"degraded": smaller[0]} if smaller else {}),
-        },
-    )
-    for skip in run.skipped:
-        if skip.reason == "test_failed":
-            where = {"model": run.model, "batch": run.batch.id, "test": skip.test}
-            _LOG.error("test failed", extra={**where, "target": skip.target, "fault": skip.detail})

@@ -1,7 +1,7 @@
 """Log lines: text on a terminal, JSON elsewhere; one event a line.
 
 In:    a stream.
-Out:   the root logger, configured.
+Out:   the root logger, configured; warnings and faults nobody caught are lines like any other.
 Never: lets a name from hostile data break a line.
 """
 
@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import math
-from typing import TextIO
+import sys
+import threading
+from types import TracebackType
+from typing import Literal, TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
@@ -21,6 +24,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 _MOST_TEXTS = 100
+
+Form = Literal["auto", "json", "text"]
+"""Of a line; auto is text on a terminal and JSON elsewhere."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -85,14 +91,48 @@ class Sparing(logging.Filter):
         return passes
 
 
-def configure(stream: TextIO, level: int = logging.INFO) -> None:
-    """Send everything to one stream, as JSON unless it is a terminal."""
+def configure(stream: TextIO, level: int = logging.INFO, form: Form = "auto") -> None:
+    """Send everything to one stream, as JSON unless it is a terminal or told otherwise.
+
+    Faults that nobody caught, in any thread, and warnings of Python come as lines too: who reads
+    JSON stops at the first line that is none.
+    """
+    as_text = form == "text" or (form == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
+    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _tell_uncaught
+    threading.excepthook = _tell_uncaught_of_thread
     server = logging.getLogger("uvicorn.error")
     for filtered in [each for each in server.filters if isinstance(each, Sparing)]:
         server.removeFilter(filtered)
     server.addFilter(Sparing())
     # Its warnings say that a tick came while one was running, which the ticker counts.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+
+
+def tell_fatal(fault: str) -> bool:
+    """Say why the program ends, where lines are JSON; False where they are for people.
+
+    A fault of several lines, such as of a configuration, is read best as it is.
+    """
+    root = logging.getLogger()
+    if not any(isinstance(each.formatter, JsonFormatter) for each in root.handlers):
+        return False
+    logging.getLogger(__name__).critical("cannot go on", extra={"fault": fault})
+    return True
+
+
+def _tell_uncaught(
+    kind: type[BaseException], fault: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, fault, trace)
+    else:
+        logging.getLogger(__name__).critical("internal error", exc_info=(kind, fault, trace))
+
+
+def _tell_uncaught_of_thread(told: threading.ExceptHookArgs) -> None:
+    if told.exc_value is not None:
+        _tell_uncaught(told.exc_type, told.exc_value, told.exc_traceback)

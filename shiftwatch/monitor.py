@@ -7,80 +7,34 @@ Never: reads rows; carries meaning in a timer: what is due is derived from the s
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import platform
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
-from shiftwatch import __version__, acceptance, intake
+from shiftwatch import __version__, acceptance, backlog, intake
 from shiftwatch.acceptance import Span
 from shiftwatch.attempt import Call, GivenUpError, attempt, failed, inspected
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
 from shiftwatch.insist import insisting
-from shiftwatch.look import Looking, confined, files_now, only, reach_of
+from shiftwatch.look import confined, files_now, only, reach_of
 from shiftwatch.progress import Listener
-from shiftwatch.requests import Check, Context, List, Prepare, PreparedInfo
+from shiftwatch.requests import Check, List, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
-from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows, plan
-from shiftwatch.status import ModelStatus, MonitorState, Snapshot
+from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows
+from shiftwatch.status import Snapshot
 from shiftwatch.store import AcceptedFile, Store
-from shiftwatch.tally import Tally
-from shiftwatch.values import Acceptance, Batch, FileFacts, Listed, Piece, Run, Verdict
+from shiftwatch.values import Acceptance, Batch, Listed, Piece, Run
+from shiftwatch.watched import STATES, Watched, restored, state_now, with_broken
 from shiftwatch.worker import Worker
 
 _LOG = logging.getLogger(__name__)
 
-_FILES_PER_PAGE = 200
-"""Accepted files looked through at a time."""
-
-_RECENT = 50
-"""Runs looked through after a restart for the newest that was not an error of ours."""
-
-_MISSED = 3
-"""Expected batches that may stay away before the monitor is called stale."""
-
-_STATES: Mapping[Verdict, MonitorState] = {
-    "shift": "ok",
-    "no_shift": "ok",
-    "insufficient_data": "insufficient_data",
-    "invalid_data": "invalid_data",
-    "error": "error",
-}
-
 
 class Stopped(Exception):  # noqa: N818 - not a fault
     """The daemon is going down; the batch at hand will be judged after the restart."""
-
-
-@dataclass(slots=True)
-class _Watched:
-    """What the monitor remembers of one model between steps."""
-
-    settings: ModelSettings
-    context: Context
-    status: ModelStatus
-    tally: Tally
-    due: bool = True
-    """False when the last plan was worked off and no file has come since."""
-    broken: intake.Known = field(default_factory=intake.Known)
-    """Files that are broken, as the store knows them."""
-    settled: int = 0
-    """Number of an accepted file: it and all before it were judged, where a batch is a file."""
-    past: tuple[Spent, ...] = ()
-    """What the last checks took, the newest last: by it the next one is kept within the limit."""
-    looking: Looking = field(default_factory=Looking)
-    """What is remembered from one look at the batches to the next."""
-
-    @property
-    def waiting(self) -> Mapping[str, float]:
-        """Files that cannot be read yet, and since when; an outage of their store is no verdict."""
-        withheld = {file.uri: file.modified_ns / 1e9 for file in self.looking.withheld}
-        return {**self.broken.retried, **withheld}
 
 
 class Monitor:
@@ -132,6 +86,7 @@ class Monitor:
             elif known is not None:
                 watched.tally = known.tally
                 watched.status = replace(watched.status, counts=known.tally.counts())
+        self._workers = before._workers  # so that stop() also ends a check that began before
         self._snapshot = self._drawn(ready=True, checkpoint_at=before.snapshot.checkpoint_at)
 
     @property
@@ -194,7 +149,7 @@ class Monitor:
                 facts.fault,
             )
             request = Check(watched.context, batch, None, self._clock(), alone=True)
-            return attempt(ask, request, watched.past, _reference_rows(watched)).run
+            return attempt(ask, request, watched.past, watched.reference_rows).run
 
     def accept(self, model: str, span: Span, note: str) -> Acceptance:
         """Take the rows of judged batches as the reference from now on.
@@ -217,7 +172,7 @@ class Monitor:
         word = acceptance.undone(self._store, model, note, round(self._clock(), 6))
         return self._said(self._watched[model], word)
 
-    def _said(self, watched: _Watched, word: Acceptance) -> Acceptance:
+    def _said(self, watched: Watched, word: Acceptance) -> Acceptance:
         """Keep a word on the reference, and go by it from the next batch on."""
         self._store.note_acceptance(word)
         accepted = word if word.kind == "accepted" else None
@@ -250,43 +205,18 @@ class Monitor:
 
     # --- one model -------------------------------------------------------------------------
 
-    def _watch(self, model: ModelSettings, fingerprint: str) -> _Watched:
+    def _watch(self, model: ModelSettings, fingerprint: str) -> Watched:
         """Restored from the store, so a restart never resolves an alert."""
-        last = self._store.run(model.name)
-        rows = self._store.runs(model.name, limit=_RECENT)
-        processed = (row.judged_at for row in rows if row.verdict != "error")
-        status = ModelStatus(
-            name=model.name,
-            tests=(),
-            monitor_state=_state_of(last),
-            expected_seconds=model.expected_seconds,
-            last_run=last,
-            last_processed_at=next(processed, None),
-            backlog=0,
-            day=self._store.day_cost(model.name, last.judged_at) if last is not None else None,
-        )
-        cache = str(Path(self._settings.store.path).with_suffix(".references"))
-        context = Context(
-            model,
-            self._settings.alarms,
-            self._settings.seed,
-            cache,
-            fingerprint,
-            self._settings.limits,
-            self._store.acceptance(model.name),
-        )
-        past = self._store.spent(model.name, REMEMBERED)
-        known = intake.Known(self._store.broken(model.name))
-        status = _with_broken(status, known)
-        return _Watched(model, context, status, Tally(), past=past, broken=known)
+        return restored(self._store, self._settings, model, fingerprint)
 
-    def _step_model(self, watched: _Watched, worker: Worker) -> Iterator[Run]:
+    def _step_model(self, watched: Watched, worker: Worker) -> Iterator[Run]:
         """One model's share of a step; what goes wrong here stays with this model."""
         ask = insisting(worker.call, watched.tally.add_death)
         try:
             self._prepare(watched, ask)
+            self._collect(watched, ask)
             self._accept(watched, ask)
-            self._show(watched, fault=None, monitor_state=self._state(watched.status))
+            self._show(watched, fault=None, monitor_state=state_now(watched.status, self._now()))
             yield from self._work_off(watched, ask)
             self._show(watched, fault=watched.looking.fault)
         except Stopped:
@@ -301,20 +231,21 @@ class Monitor:
             text = str(fault) if expected else f"internal error: {type(fault).__name__}: {fault}"
             self._show(watched, fault=text, monitor_state="error")
 
-    def _state(self, status: ModelStatus) -> MonitorState:
-        """Stale where no batch has come for three times as long as one takes to come."""
-        expected, last = status.expected_seconds, status.last_processed_at
-        if expected is None or last is None or self._now() - last <= _MISSED * expected:
-            return _state_of(status.last_run)
-        return "stale"
-
-    def _prepare(self, watched: _Watched, ask: Call) -> None:
+    def _prepare(self, watched: Watched, ask: Call) -> None:
         """Load the model and the reference when they are first needed, or have changed."""
         if watched.status.reference is None:
             info: PreparedInfo = ask(Prepare(watched.context))
             self._show(watched, reference=info.reference, model=info.model, tests=info.tests)
 
-    def _accept(self, watched: _Watched, ask: Call) -> None:
+    def _collect(self, watched: Watched, ask: Call) -> None:
+        """Make batches of logged requests and responses, where that is where they come from."""
+        if watched.collecting is not None:
+            days = self._settings.store.keep_days
+            for made in watched.collecting.step(self._store, ask, self._now(), days):
+                watched.tally.add_made(made)
+                self._show(watched)
+
+    def _accept(self, watched: Watched, ask: Call) -> None:
         """Put new files in order and remember them before anything is judged."""
         name, settings = watched.settings.name, watched.settings
         looking = watched.looking
@@ -323,13 +254,13 @@ class Monitor:
         if found.due:  # looking into thousands takes a while, and they wait meanwhile
             changed = min(file.modified_ns for file in found.due) / 1e9
             behind = max(watched.status.backlog, len(found.due))
-            self._show(watched, backlog=behind, oldest_at=_earliest(changed, watched))
+            self._show(watched, backlog=behind, oldest_at=watched.oldest_with(changed))
         looked = looking.into(found.due, settings.columns.time, ask)
         facts = [acceptable(file, settings.window) for file in looked]
         accepted, noted = intake.take_in(self._store, settings, found, facts, self._now())
         looking.settle()
         self._note_broken(watched, noted)
-        time_done = self._cursor(name).time_done if accepted else None
+        time_done = backlog.reached(self._store, name).time_done if accepted else None
         for file in accepted:
             _note(watched, file, time_done)
         watched.due = watched.due or bool(accepted)
@@ -338,20 +269,21 @@ class Monitor:
         """The time as the store keeps it."""
         return round(self._clock(), 6)
 
-    def _note_broken(self, watched: _Watched, noted: intake.Noted) -> None:
+    def _note_broken(self, watched: Watched, noted: intake.Noted) -> None:
         """Remember, count and show what is broken now."""
         watched.broken = noted.known
         watched.tally.add_quarantined(entry.reason for entry in noted.fresh)
-        watched.status = _with_broken(watched.status, noted.known)
+        watched.status = with_broken(watched.status, noted.known)
         self._show(watched)
 
-    def _work_off(self, watched: _Watched, ask: Call) -> Iterator[Run]:
+    def _work_off(self, watched: Watched, ask: Call) -> Iterator[Run]:
         if not watched.due:
             self._show_waiting(watched)
             return
-        cursor = self._cursor(watched.settings.name)
+        cursor = backlog.reached(self._store, watched.settings.name)
         batches, seen = self._due(watched, cursor)
-        since = self._waiting_since(watched, batches)
+        waiting = watched.waiting.values()
+        since = backlog.waiting_since(self._store, watched.settings.name, batches, waiting)
         for index, batch in enumerate(batches):
             if self._stopping:
                 raise Stopped
@@ -366,68 +298,25 @@ class Monitor:
             watched.due, watched.settled = False, seen
         self._show_waiting(watched)
 
-    def _show_waiting(self, watched: _Watched) -> None:
+    def _show_waiting(self, watched: Watched) -> None:
         """All is judged but broken files that are looked at again."""
         oldest = min(watched.waiting.values(), default=None)
         self._show(watched, backlog=len(watched.waiting), oldest_at=oldest)
 
-    def _waiting_since(self, watched: _Watched, batches: Sequence[Batch]) -> list[float]:
-        """For each batch, when the oldest file of it and of those after it was last changed."""
-        uris = {piece.uri for batch in batches for piece in batch.pieces}
-        listed = self._store.listed_before(watched.settings.name, uris)
-        since: list[float] = []
-        oldest = min(watched.waiting.values(), default=math.inf)
-        for batch in reversed(batches):
-            changed = (listed[piece.uri].modified_ns / 1e9 for piece in batch.pieces)
-            oldest = min(oldest, *changed)
-            since.append(oldest)
-        return since[::-1]
-
-    def _due(self, watched: _Watched, cursor: Cursor) -> tuple[tuple[Batch, ...], int]:
+    def _due(self, watched: Watched, cursor: Cursor) -> tuple[tuple[Batch, ...], int]:
         """Batches to judge; and up to which file nothing will be due once they are judged."""
-        name, window = watched.settings.name, watched.settings.window
-        if window.by == "file":
-            return self._due_files(watched)
-        files = self._store.accepted_files(name)
-        counted = [file.facts for file in files if not _is_duplicate(file)]
-        judged = self._store.judged_ids(name)
-        return plan(counted, window, replace(cursor, judged=judged)), watched.settled
-
-    def _due_files(self, watched: _Watched) -> tuple[tuple[Batch, ...], int]:
-        """Files not judged yet, looked for a page at a time among those not looked at before.
-
-        What it takes grows with the files since the last step, not with the history.
-        """
-        name, at = watched.settings.name, watched.settled
-        due: dict[str, Batch] = {}
-        while page := self._store.accepted_files(name, after_seq=at, limit=_FILES_PER_PAGE):
-            at = page[-1].seq
-            counted = {file.facts.uri: file.facts for file in page if not _is_duplicate(file)}
-            batches = plan([*counted.values()], watched.settings.window, Cursor())
-            judged = self._store.judged_among(name, (batch.id for batch in batches))
-            left = [batch for batch in batches if batch.id not in judged]
-            # A file replaced before it was judged is gone; only its new content can be read.
-            newest = self._store.listed_before(name, (batch.uri for batch in left))
-            due |= {
-                batch.id: batch
-                for batch in left
-                if newest[batch.uri] == _listed(counted[batch.uri])
-            }
-        now, grace = self._now(), watched.settings.window.grace_seconds
-        rested = (each for each in due.values() if not watched.broken.rests(each, now, grace))
-        return tuple(rested), at
-
-    def _cursor(self, name: str) -> Cursor:
-        """How far judging has come, without the batches judged: they may be many."""
-        stored = self._store.state(name)
-        position = json.loads(stored[1]) if stored is not None else {}
-        return Cursor(
-            rows_done=position.get("rows_done", 0),
-            time_done=position.get("time_done"),
-            rows_forgotten=self._store.rows_forgotten(name),
+        settings, now = watched.settings, self._now()
+        if settings.window.by != "file":
+            return backlog.windows_due(self._store, settings, cursor), watched.settled
+        grace = settings.window.grace_seconds
+        return backlog.files_due(
+            self._store,
+            settings,
+            watched.settled,
+            lambda batch: watched.broken.rests(batch, now, grace),
         )
 
-    def _judge(self, watched: _Watched, ask: Call, due: tuple[Batch, Cursor]) -> Run | None:
+    def _judge(self, watched: Watched, ask: Call, due: tuple[Batch, Cursor]) -> Run | None:
         """Judge a batch and store it with the state and the cursor after it.
 
         None where its file broke while it was read, and is looked at again before it is given up.
@@ -439,7 +328,7 @@ class Monitor:
         now = self._now()
         request = Check(watched.context, batch, state, now)
         try:
-            answer = attempt(ask, request, watched.past, _reference_rows(watched))
+            answer = attempt(ask, request, watched.past, watched.reference_rows)
         except GivenUpError as fault:
             answer = failed(fault.request, fault, fault.cost)
         except WorkerError as fault:
@@ -451,8 +340,8 @@ class Monitor:
             self._note_broken(watched, noted)
         if again:
             return None
-        position = {"rows_done": cursor.rows_done, "time_done": cursor.time_done}
-        self._store.commit(answer.run, state=answer.state, cursor=json.dumps(position), now=now)
+        position = backlog.position(cursor)
+        self._store.commit(answer.run, state=answer.state, cursor=position, now=now)
         watched.tally.add_run(answer.run)
         watched.past = (*watched.past, Spent.of(answer.run))[-REMEMBERED:]
         self._show_run(watched, answer.run)
@@ -463,7 +352,7 @@ class Monitor:
 
     # --- the snapshot ----------------------------------------------------------------------
 
-    def _show_run(self, watched: _Watched, run: Run) -> None:
+    def _show_run(self, watched: Watched, run: Run) -> None:
         processed = run.judged_at if run.verdict != "error" else watched.status.last_processed_at
         known = watched.status.reference
         used = run.provenance.get("reference_sha256")
@@ -474,12 +363,12 @@ class Monitor:
             checkpoint_at=run.judged_at,
             last_run=run,
             last_processed_at=processed,
-            monitor_state=_STATES[run.verdict],
+            monitor_state=STATES[run.verdict],
             day=self._store.day_cost(run.model, run.judged_at),
         )
 
     def _show(
-        self, watched: _Watched, *, checkpoint_at: float | None = None, **changes: object
+        self, watched: Watched, *, checkpoint_at: float | None = None, **changes: object
     ) -> None:
         counts = watched.tally.counts()
         watched.status = replace(watched.status, counts=counts, **changes)  # type: ignore[arg-type] # fields by name
@@ -500,52 +389,11 @@ class Monitor:
         )
 
 
-def _with_broken(status: ModelStatus, known: intake.Known) -> ModelStatus:
-    """The status with what is known of broken files."""
-    shown = known.shown
-    quarantined = sum(entry.quarantined for entry in shown)
-    return replace(
-        status,
-        quarantined=quarantined,
-        retried=len(shown) - quarantined,
-        broken=shown[: intake.MOST_SHOWN],
-    )
-
-
-def _reference_rows(watched: _Watched) -> int | None:
-    reference = watched.status.reference
-    return reference.rows if reference is not None else None
-
-
-def _earliest(changed: float, watched: _Watched) -> float:
-    known = watched.status.oldest_at
-    return changed if known is None else min(known, changed)
-
-
-def _state_of(run: Run | None) -> MonitorState:
-    return _STATES[run.verdict] if run is not None else "insufficient_data"
-
-
-def _note(watched: _Watched, file: AcceptedFile, time_done: float | None) -> None:
+def _note(watched: Watched, file: AcceptedFile, time_done: float | None) -> None:
     """Count files that make no batch, or not all of one."""
-    if _is_duplicate(file):
+    if backlog.is_duplicate(file):
         _LOG.warning("duplicate", extra={"uri": file.facts.uri, "of": file.duplicate_of})
         watched.tally.add_file("duplicate")
     elif late_rows(file.facts, time_done):
         _LOG.warning("late rows", extra={"uri": file.facts.uri})
         watched.tally.add_file("late")
-
-
-def _listed(facts: FileFacts) -> Listed:
-    return Listed(facts.uri, facts.size, facts.modified_ns)
-
-
-def _is_duplicate(file: AcceptedFile) -> bool:
-    """Whether the same rows were accepted before.
-
-    The same bytes below another ``key=value`` folder are other rows, which the batch's id knows.
-    """
-    if file.duplicate_of is None:
-        return False
-    own = Piece(file.facts.uri, file.facts.size, file.facts.sha256, 0, file.facts.rows)
-    return batch_id((own,)) == batch_id((replace(own, uri=file.duplicate_of),))

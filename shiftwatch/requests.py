@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shiftwatch.budget import Effort
-from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings, StoresSettings
+from shiftwatch.payload.plan import Plan
+from shiftwatch.settings import (
+    AlarmSettings,
+    LimitSettings,
+    ModelSettings,
+    PayloadSettings,
+    StoresSettings,
+)
 from shiftwatch.status import ModelInfo, ReferenceInfo
 from shiftwatch.values import Acceptance, Batch, Listed, Run
 
@@ -50,6 +57,22 @@ class List:
     """An object seen before: folders that sort before its own are not looked into."""
     complete: bool = False
     """Whether what cannot be looked at is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountPayloads:
+    """Count the requests in objects of a log; answered by a tuple of Counted, in this order."""
+
+    objects: tuple[Listed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MakePayloads:
+    """Make the batch of a plan in a folder; answered by Made."""
+
+    plan: Plan
+    settings: PayloadSettings
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +179,6 @@ class Kept:
     configured_sha256: str
 
 
-Request = Reach | List | Inspect | Prepare | Survey | Check | Digest | Keep
+Request = (
+    Reach | List | CountPayloads | MakePayloads | Inspect | Prepare | Survey | Check | Digest | Keep
+)

@@ -302,6 +302,47 @@ class ToleranceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PayloadSettings:
+    """How logged requests and responses become batches, with ``source: kserve``."""
+
+    rows: int = 1000
+    """Requests of a batch, about: objects of the log are taken whole."""
+    wait: str = "15m"
+    """A batch is made of fewer when the oldest request has waited so long."""
+    join: str = "2m"
+    """How long a request waits for its response, and a response for its request."""
+    columns: tuple[str, ...] = ()
+    """Names of the inputs in order, for tensors that name no columns."""
+    outputs: tuple[str, ...] = ()
+    """The same of the outputs."""
+    receive: bool = False
+    """Whether the daemon takes CloudEvents at ``POST /events/MODEL``; ``batches`` is then a local
+    folder, where they are kept until a batch is made of them."""
+    buffer_mb: int = 256
+    """Events kept at most; what comes beyond is dropped and counted."""
+    forward_to: str | None = None
+    """Where received events are passed on to: KServe allows one logger URL."""
+
+    def __post_init__(self) -> None:
+        _check_at_least("rows", self.rows, 1)
+        _check_at_least("buffer_mb", self.buffer_mb, 1)
+        for name in ("wait", "join"):
+            _check_duration(name, getattr(self, name))
+        if self.forward_to is not None and not self.forward_to.startswith(("http://", "https://")):
+            raise FieldError("forward_to", "write http://HOST/PATH or https://HOST/PATH")
+
+    @property
+    def wait_seconds(self) -> float:
+        """``wait`` in seconds."""
+        return duration_seconds(self.wait)
+
+    @property
+    def join_seconds(self) -> float:
+        """``join`` in seconds."""
+        return duration_seconds(self.join)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     """One watched model."""
 
@@ -319,6 +360,10 @@ class ModelSettings:
     categorical: tuple[str, ...] = ()
     """Integer columns to be tested as categories; strings and booleans always are."""
     window: WindowSettings = field(default_factory=WindowSettings)
+    source: Literal["parquet", "kserve"] = "parquet"
+    """What lies in ``batches``: Parquet files with a column a feature, or KServe's payload logs."""
+    payloads: PayloadSettings = field(default_factory=PayloadSettings)
+    """With ``source: kserve``, how the logs become batches."""
     expect_every: str | None = None
     """Time from one batch to the next, such as ``1h``: after three of them without one the monitor's
     state is ``stale``, and the alert for that needs no figure of its own. None: nothing is said."""
@@ -337,6 +382,10 @@ class ModelSettings:
             raise FieldError("season", "a season needs `columns: {time: NAME}`")
         for field_name in ("model", "reference", "batches"):
             _check_path(field_name, getattr(self, field_name))
+        if self.payloads != PayloadSettings() and self.source != "kserve":
+            raise FieldError("payloads", "needs `source: kserve`")
+        if self.payloads.receive and is_remote(self.batches):
+            raise FieldError("batches", "with `payloads: {receive: true}` write a local folder")
         if isinstance(self.window.by, ByTime) and self.columns.time is None:
             raise FieldError("window", "time windows need `columns: {time: NAME}`")
 

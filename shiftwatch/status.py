@@ -111,6 +111,10 @@ class Counts:
     """Seconds from asking for a check to its answer."""
     energy_joules: Mapping[str, float] = field(default_factory=dict)
     """By source."""
+    payloads: Mapping[str, int] = field(default_factory=dict)
+    """Logged records by what became of them; empty where batches are not made of a log."""
+    malformed: Mapping[str, int] = field(default_factory=dict)
+    """Logged records that could not be used, by reason."""
     worker_deaths: int = 0
     """Workers that ended without an answer; what they were asked was asked again."""
     quarantined: Mapping[str, int] = field(default_factory=dict)
@@ -170,6 +174,8 @@ class ModelStatus:
     """Broken files that are looked at again before they are given up."""
     broken: tuple[Broken, ...] = ()
     """The first of both, the quarantined before the others."""
+    logged: bool = False
+    """Whether its batches are made of a log of requests and responses."""
     expected_seconds: float | None = None
     """Seconds from a batch to the next, as configured; None where that was not said."""
     day: DayCost | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from shiftwatch.payload.plan import Made
 from shiftwatch.status import BATCH_SECONDS_BOUNDS, Counts, Exemplar, Histogram
 from shiftwatch.values import Run, Verdict
 
@@ -40,11 +41,18 @@ class Tally:
         self._quarantined: Counter[str] = Counter()
         self._findings: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
+        self._payloads: Counter[str] = Counter()
+        self._malformed: Counter[str] = Counter()
         self._deaths = 0
 
     def add_death(self) -> None:
         """A worker that ended without an answer."""
         self._deaths += 1
+
+    def add_made(self, made: Made) -> None:
+        """A batch made of logged records."""
+        self._payloads.update(made.counts)
+        self._malformed.update(made.malformed)
 
     def add_file(self, outcome: str) -> None:
         """A file that made no batch: duplicate or late."""
@@ -103,6 +111,8 @@ class Tally:
             degraded=dict(self._degraded),
             findings=dict(self._findings),
             skipped=dict(self._skipped),
+            payloads=dict(self._payloads),
+            malformed=dict(self._malformed),
             worker_deaths=self._deaths,
             quarantined=dict(self._quarantined),
         )

@@ -194,6 +194,10 @@ FINDING_CODES: Mapping[str, str] = {
     "no one can tell which is meant; it is not tested",
     "changed_type": "a column changed its type in a way that cannot be compared",
     "renamed_by_case": "a column's name differs from the reference's only by case; it is used",
+    "payload_malformed": "logged requests or responses that could not be used; where they are most of "
+    "the batch, it cannot be judged as it should",
+    "payload_unmatched": "logged requests without a response, which count as rows without a prediction, "
+    "or responses without a request, which do not count",
     "unreadable": "the file cannot be read",
     "incomplete": "the file had no readable footer when its grace period ended",
     "subsampled": "the batch has more rows than `max_rows`, than 4 times the reference's (and 1000) "

@@ -21,9 +21,6 @@ ALERTS = {alert.name: alert for alert in alerts()}
 
 # Metrics that the contract promises and other parts of the program are about to bring.
 PROMISED = {
-    "shiftwatch_expected_batch_interval_seconds",
-    "shiftwatch_schedule_events_total",
-    "shiftwatch_http_requests_refused_total",
     "shiftwatch_events_received_total",
     "shiftwatch_events_dropped_total",
     "shiftwatch_requests_unmatched_total",

@@ -69,6 +69,7 @@ def test_an_alert_comes_holds_over_a_restart_resolves_and_a_dead_monitor_is_told
             metrics_pass_the_linter(port, token, system("promtool"))
             raised = drift_is_told(folder, hook)
             evaluated_well(prometheus)
+            exemplars_lead_to_batches(prometheus, folder)
         until(lambda: up(prometheus, 0.0))
         with running(folder):
             until(lambda: up(prometheus, 1.0))
@@ -122,6 +123,16 @@ def evaluated_well(prometheus: Prometheus) -> None:
     ] == []
     ((_, share),) = prometheus.query("shiftwatch:models_in_alarm:ratio")
     assert share == 1.0
+
+
+def exemplars_lead_to_batches(prometheus: Prometheus, folder: Path) -> None:
+    span = {"start": str(time.time() - 600), "end": str(time.time())}
+    known = {line["batch"] for line in judged(folder)}
+    for name in ("shiftwatch_test_duration_seconds_bucket", "shiftwatch_alarms_total"):
+        found = prometheus.asked("query_exemplars", query=name, **span)
+        batches = {each["labels"]["batch_id"] for series in found for each in series["exemplars"]}
+        assert batches, name
+        assert batches <= known, name
 
 
 def recovery_is_told(folder: Path, hook: Hook, raised: float) -> None:

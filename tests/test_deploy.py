@@ -41,8 +41,13 @@ def render(system: Callable[[str], str]) -> Render:
     return objects
 
 
+def for_grafana(thing: dict[str, Any]) -> bool:
+    """Whether it is a dashboard, a ConfigMap beside our own."""
+    return "grafana_dashboard" in thing["metadata"].get("labels", {})
+
+
 def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = (thing for thing in objects if thing["kind"] == kind)
+    (found,) = (thing for thing in objects if thing["kind"] == kind and not for_grafana(thing))
     return found
 
 

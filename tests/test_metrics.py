@@ -6,6 +6,7 @@ import dataclasses
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -176,9 +177,7 @@ def test_of_several_models_a_bucket_shows_the_newest_batch() -> None:
         FULL, models=(older, dataclasses.replace(older, name="other", counts=counts))
     )
     text = render(snapshot, OPENMETRICS)[1].decode()
-    (line,) = (
-        line for line in text.splitlines() if 'duration_seconds_bucket{le="0.03",test' in line
-    )
+    (line,) = (line for line in text.splitlines() if '_bucket{le="0.03",test="ks"' in line)
     assert line.endswith('2.0 # {batch_id="99ff"} 0.025 900.0')
 
 
@@ -272,6 +271,7 @@ def test_series_known_in_advance_are_zero_before_the_first_batch() -> None:
         for outcome in ("run", "skipped", "failed"):
             found = at(samples, "shiftwatch_tests_total", model="churn", test=test, outcome=outcome)
             assert found == 0
+        assert at(samples, "shiftwatch_test_duration_seconds_count", test=test) == 0
     for side in ("reference", "current"):
         assert at(samples, "shiftwatch_rows_total", model="churn", side=side) == 0
     assert at(samples, "shiftwatch_stage_seconds_total", stage="predict") == 0
@@ -402,6 +402,17 @@ def test_a_cap_of_zero_shows_no_feature() -> None:
     assert at(samples, "shiftwatch_series_dropped_total", model="churn") == 1
 
 
+def test_a_model_of_a_thousand_columns_has_no_more_series_of_any_name_than_the_cap_allows() -> None:
+    def series(columns: int) -> Counter[str]:
+        results = [result(f"c{index}", 1.0 / (2 + index)) for index in range(columns)]
+        return Counter(name for name, _ in scrape(snapshot_of(run_of(*results))))
+
+    few, many = series(3), series(1000)
+    capped = {"shiftwatch_feature_p_value", "shiftwatch_feature_effect_ratio"}
+    assert {name for name in many if many[name] != few[name]} == capped
+    assert {many[name] for name in capped} == {snapshot_of().series_per_model}
+
+
 def test_a_column_tested_in_two_scopes_is_one_series_with_the_stronger_evidence() -> None:
     run = run_of(result("a", 0.5), result("a", 0.1, scope="prediction"))
     samples = scrape(snapshot_of(run))
@@ -494,7 +505,9 @@ def test_the_seconds_of_a_test_are_a_histogram_over_all_models(accept: str) -> N
     samples = scrape(dataclasses.replace(FULL, models=(*FULL.models, two)), accept)
     name = "shiftwatch_test_duration_seconds"
     found = {
-        dict(labels)["le"]: count for (n, labels), count in samples.items() if n == f"{name}_bucket"
+        dict(labels)["le"]: count
+        for (n, labels), count in samples.items()
+        if n == f"{name}_bucket" and ("test", "ks") in labels
     }
     assert [found[bound] for bound in ("0.01", "0.03", "30.0", "+Inf")] == [0, 2, 2, 4]
     assert at(samples, f"{name}_count", test="ks") == 4

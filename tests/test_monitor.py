@@ -109,7 +109,7 @@ def test_batches_are_judged_in_order_of_event_time_not_of_name(
 def test_files_looked_through_in_small_pages_are_each_judged_once_and_only_in_their_last_state(
     tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shiftwatch.monitor._FILES_PER_PAGE", 2)
+    monkeypatch.setattr("shiftwatch.backlog.FILES_PER_PAGE", 2)
     monkeypatch.setattr("shiftwatch.look.FILES_PER_CALL", 2)
 
     def names(runs: Iterable[Run]) -> list[str]:

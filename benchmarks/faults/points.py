@@ -65,7 +65,7 @@ POINTS: Mapping[str, Point] = {
     "after the commit": Point("shiftwatch.store.history:Store.commit", "after"),
     "before the run is shown": Point("shiftwatch.monitor:Monitor._show_run", "before"),
     "the run is shown": Point("shiftwatch.monitor:Monitor._show_run", "after"),
-    "before the run is logged": Point("shiftwatch.daemon:_log_run", "before"),
+    "before the run is logged": Point("shiftwatch.daemon:tell_run", "before"),
     "old runs are being forgotten": Point("shiftwatch.store.retention:forget", "after"),
     "old runs are forgotten": Point("shiftwatch.store.history:Store.forget", "after"),
     "the step is over": Point("shiftwatch.daemon:give_back", "after"),

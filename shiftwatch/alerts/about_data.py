@@ -26,8 +26,8 @@ def drift_alerts(thresholds: Thresholds) -> tuple[Alert, ...]:
             f"{_MODEL}, scope {{{{ $labels.scope }}}}: the shift alarm is on. The report names the "
             "columns that moved and by how much.",
             "a shift alarm is on. Open the report: it names what moved, by how much and since when. "
-            "The alarm keeps to the promise on false alarms and ends by itself after three quiet "
-            "batches, or with `shiftwatch accept`",
+            "The alarm keeps to the promise on false alarms. It ends with `shiftwatch accept`, or by "
+            "itself after three quiet batches and when the memory of past ones has calmed down",
         ),
         Alert(
             "ShiftwatchManyModelsInAlarm",

@@ -17,7 +17,7 @@ from typing import Any
 from shiftwatch.settings import ModelSettings, Settings
 
 _USERINFO = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^/\s]*@")
-_APART = ("model", "reference", "batches", "expect_every")
+_APART = ("model", "reference", "batches", "expect_every", "source", "payloads")
 
 
 def effective(settings: Settings) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def fingerprint(settings: Settings, model: ModelSettings) -> str:
     """SHA-256 (64 hex digits) over everything set that can change a verdict on this model.
 
     Paths are left out, since the bytes behind them have fingerprints of their own, and so are
-    ``expect_every``, the schedule, the store, the web and ``series_per_model``, which change no verdict.
+    ``expect_every``, how batches come to be, the schedule, the store, the web and ``series_per_model``, which change no verdict.
 
     Examples
     --------

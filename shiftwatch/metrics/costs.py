@@ -28,7 +28,8 @@ def of_all(models: Iterable[ModelStatus]) -> Iterator[Point]:
             stages[stage] = stages.get(stage, 0.0) + seconds
         for source, spent in status.counts.energy_joules.items():
             joules[source] = joules.get(source, 0.0) + spent
-        for test, histogram in status.counts.test_seconds.items():
+        known = dict.fromkeys(status.tests, Histogram()) | dict(status.counts.test_seconds)
+        for test, histogram in known.items():
             tests[test].append(histogram)
     for stage, seconds in stages.items():
         yield "shiftwatch_stage_seconds_total", (stage,), seconds

@@ -32,6 +32,9 @@ from shiftwatch.metrics import costs
 from shiftwatch.metrics.families import FAMILIES, Family
 from shiftwatch.metrics.point import Point
 from shiftwatch.metrics.view import by_test, strength
+from shiftwatch.payload.bodies import REASONS as REASONS_OF_PAYLOADS
+from shiftwatch.payload.bodies import UNREADABLE
+from shiftwatch.payload.joining import COUNTS
 from shiftwatch.quarantine import REASONS
 from shiftwatch.status import (
     BATCH_OUTCOMES,
@@ -321,9 +324,25 @@ def _counters(status: ModelStatus) -> Iterator[Point]:
     for reason, count in _known(SKIP_REASONS, counts.skipped):
         yield "shiftwatch_tests_skipped_total", (name, reason), count
     yield "shiftwatch_worker_deaths_total", (name,), counts.worker_deaths
+    yield from _payloads(status)
     expected = {(test, outcome): 0 for test in status.tests for outcome in TEST_OUTCOMES}
     for key, count in (expected | dict(counts.tests)).items():
         yield "shiftwatch_tests_total", (name, *key), count
+
+
+def _payloads(status: ModelStatus) -> Iterator[Point]:
+    """Of models whose batches are made of a log."""
+    if not status.logged:
+        return
+    name, counts = status.name, status.counts
+    for outcome, count in _known(COUNTS, counts.payloads):
+        yield "shiftwatch_payloads_total", (name, outcome), count
+    for reason, count in _known((*REASONS_OF_PAYLOADS, UNREADABLE), counts.malformed):
+        yield "shiftwatch_payloads_malformed_total", (name, reason), count
+    matched, lonely = (counts.payloads.get(key, 0) for key in ("matched", "unmatched_requests"))
+    yield "shiftwatch_requests_unmatched_total", (name,), lonely
+    if matched + lonely:
+        yield "shiftwatch_coverage_ratio", (name,), matched / (matched + lonely)
 
 
 def _known(expected: Iterable[str], counts: Mapping[str, int]) -> Iterable[tuple[str, int]]:

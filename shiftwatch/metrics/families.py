@@ -407,6 +407,38 @@ FAMILIES: tuple[Family, ...] = (
         "`limits.seconds` checks are made smaller; the exemplar names the batch.",
     ),
     Family(
+        "shiftwatch_payloads_total",
+        "counter",
+        ("model", "outcome"),
+        "",
+        "With `source: kserve`, logged requests with their response (`matched`), halves without the "
+        "other one, and ids used twice.",
+    ),
+    Family(
+        "shiftwatch_payloads_malformed_total",
+        "counter",
+        ("model", "reason"),
+        "",
+        "With `source: kserve`, logged records that could not be used, by reason. If it grows, look at "
+        "what the model server logs: the finding `payload_malformed` of the batch has the counts.",
+    ),
+    Family(
+        "shiftwatch_requests_unmatched_total",
+        "counter",
+        ("model",),
+        "",
+        "With `source: kserve`, requests without a response within `payloads.join`: failed inferences, "
+        "which KServe does not log, or records that were lost.",
+    ),
+    Family(
+        "shiftwatch_coverage_ratio",
+        "gauge",
+        ("model",),
+        "ratio",
+        "With `source: kserve`, requests with their response over all requests seen since the start. Far "
+        "below 1 the predictions are a part of the traffic, and maybe not one like the rest.",
+    ),
+    Family(
         "shiftwatch_schedule_events_total",
         "counter",
         ("event",),

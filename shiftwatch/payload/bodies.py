@@ -33,6 +33,9 @@ REASONS: Mapping[str, str] = {
 }
 """Why a record cannot be used; label ``reason`` of the metrics."""
 
+UNREADABLE = "unreadable_object"
+"""Reason of an object of a log that is none, counted as one record."""
+
 Value = float | int | bool | str | None
 
 _FORMATS: Mapping[str, str] = {

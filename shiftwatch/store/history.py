@@ -19,9 +19,19 @@ from typing import Any, Self
 from shiftwatch.budget import Spent
 from shiftwatch.document import from_document, to_document
 from shiftwatch.errors import StoreDamagedError, StoreError
+from shiftwatch.payload.plan import Made, Plan
 from shiftwatch.price import DayCost
 from shiftwatch.quarantine import Broken
-from shiftwatch.store import broken, migrations, reading, rescue, retention, sqlite, writing
+from shiftwatch.store import (
+    broken,
+    migrations,
+    payloads,
+    reading,
+    rescue,
+    retention,
+    sqlite,
+    writing,
+)
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 from shiftwatch.values import Acceptance, FileFacts, Listed, Run
 
@@ -176,6 +186,33 @@ class Store:
         """
         with self._reading() as connection:
             return reading.rows_forgotten(connection, model)
+
+    # --- logged records --------------------------------------------------------------------
+
+    def plan_payloads(self, plan: Plan) -> None:
+        """Remember which objects of a log make a batch, before it is made."""
+        with self._writing() as connection:
+            payloads.note_plan(connection, plan)
+
+    def note_payloads(self, plan: Plan, made: Made) -> None:
+        """Remember what a plan came to."""
+        with self._writing() as connection:
+            payloads.note_made(connection, plan, made)
+
+    def unmade_payloads(self, model: str) -> tuple[Plan, ...]:
+        """Plans that nothing was made of yet, in order."""
+        with self._reading() as connection:
+            return payloads.unmade(connection, model)
+
+    def known_payloads(self, model: str, uris: Iterable[str]) -> Mapping[str, Listed]:
+        """Of these objects, those that belong to a plan, as they were then."""
+        with self._reading() as connection:
+            return payloads.known(connection, model, uris)
+
+    def last_payloads(self, model: str) -> tuple[int, Made | None]:
+        """Number of the newest plan; what the newest that was made came to."""
+        with self._reading() as connection:
+            return payloads.last(connection, model)
 
     def broken(self, model: str) -> Mapping[str, Broken]:
         """Broken files by uri: in quarantine, or still retried; also some that are gone."""

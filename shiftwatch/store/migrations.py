@@ -181,6 +181,20 @@ def lay_broken(connection: sqlite3.Connection) -> None:
     connection.execute(_BROKEN)
 
 
+def lay_payloads(connection: sqlite3.Connection) -> None:
+    """Batches made of logged records: each planned before it is made, each object in one of them."""
+    connection.execute(
+        "CREATE TABLE payload_plans (model TEXT NOT NULL, number INTEGER NOT NULL,"
+        " planned_at REAL NOT NULL, made TEXT, PRIMARY KEY (model, number)) WITHOUT ROWID"
+    )
+    connection.execute(
+        "CREATE TABLE payload_objects (model TEXT NOT NULL, uri TEXT NOT NULL,"
+        " size INTEGER NOT NULL, modified_ns INTEGER NOT NULL, number INTEGER NOT NULL,"
+        " PRIMARY KEY (model, uri)) WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX payload_objects_of ON payload_objects (model, number)")
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -190,6 +204,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     lay_costs,
     lay_ages,
     lay_broken,
+    lay_payloads,
 )
 """In order; the version of a file is how many of them it has."""
 

@@ -362,12 +362,12 @@ ABOUT_US: tuple[Case, ...] = (
     Case(
         "ShiftwatchRequestsRefused",
         "somebody tries tokens",
-        {f'shiftwatch_http_requests_refused_total{{{A},reason="token"}}': "0+60x60"},
+        {f'shiftwatch_http_requests_refused_total{{{A},reason="unauthorized"}}': "0+60x60"},
         {
             "30m": [
                 Told(
-                    "900 requests within 15 minutes were refused, reason token.",
-                    {**JOB, "reason": "token"},
+                    "900 requests within 15 minutes were refused, reason unauthorized.",
+                    {**JOB, "reason": "unauthorized"},
                 )
             ]
         },
@@ -375,7 +375,7 @@ ABOUT_US: tuple[Case, ...] = (
     Case(
         "ShiftwatchRequestsRefused",
         "a forgotten token now and then",
-        {f'shiftwatch_http_requests_refused_total{{{A},reason="token"}}': "0+1x60"},
+        {f'shiftwatch_http_requests_refused_total{{{A},reason="unauthorized"}}': "0+1x60"},
         quiet=("30m", "60m"),
     ),
 )
