@@ -12,15 +12,14 @@ RUN python3 -m venv --without-pip /opt/shiftwatch \
  && pip --python /opt/shiftwatch/bin/python install --quiet --require-hashes -r requirements.lock \
  && pip --python /opt/build/bin/python install --quiet --require-hashes -r requirements-build.lock
 
-# Tests, headers and sources of the libraries; Arrow's Flight and Substrait, which nothing here
-# speaks, and the second and third copy of one of its libraries (the linked name is the one that
-# stays); what onnxruntime has for making models smaller, not for running them.
+# Tests, headers and sources of the libraries; Arrow's Flight, which nothing here speaks, and the
+# second and third copy of one of its libraries (the linked name is the one that stays); what
+# onnxruntime has for making models smaller, not for running them.
 WORKDIR /opt/shiftwatch/lib/python3.11/site-packages
 RUN find . -type d -name tests -prune -exec rm -rf {} + \
  && find . -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' -o -name '*.h' -o -name '*.hpp' \) -delete \
  && rm -rf pyarrow/include pyarrow/src numpy/_core/include \
       pyarrow/libarrow_flight.so* pyarrow/libarrow_python_flight.so* pyarrow/_flight.*.so \
-      pyarrow/libarrow_substrait.so* pyarrow/_substrait.*.so \
       pyarrow/libarrow_python.so pyarrow/libarrow_python.so.*.* \
       onnxruntime/transformers onnxruntime/quantization onnxruntime/tools
 

@@ -22,7 +22,7 @@ from shiftwatch.settings import Settings
 ROOT = Path(__file__).parents[1]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 FOLDERS = ("base", "examples/monitored", "examples/sidecar")
-MANY = "examples/per-model"
+OTHERS = ("examples/demo", "examples/per-model")
 SIDECAR = "examples/sidecar"
 VERSIONS = ("1.29", "1.33", "1.36")
 DAEMON_BYTES = 100_000_000
@@ -75,7 +75,7 @@ def configured(objects: list[dict[str, Any]], folder: Path) -> Settings:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("folder", [*FOLDERS, MANY])
+@pytest.mark.parametrize("folder", [*FOLDERS, *OTHERS])
 def test_every_rendered_object_fits_the_schema_of(
     folder: str, version: str, render: Render
 ) -> None:

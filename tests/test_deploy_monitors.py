@@ -13,8 +13,9 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+import yaml
 
-from tests.test_deploy import Render, kustomized, of_kind, render
+from tests.test_deploy import ROOT, Render, kustomized, of_kind, render
 
 __all__ = ["render"]  # a fixture
 
@@ -164,3 +165,25 @@ def test_a_model_servers_own_port_called_metrics_is_not_taken_for_ours(
     objects = render(kustomized(tmp_path, "podmonitor"))
     (endpoint,) = of_kind(objects, "PodMonitor")["spec"]["podMetricsEndpoints"]
     assert endpoint["port"] not in {"metrics", "http", "http-metrics"}
+
+
+def test_the_demo_needs_nothing_of_the_user(render: Render) -> None:
+    objects = render("examples/demo")
+    pod = of_kind(objects, "Deployment")["spec"]["template"]
+    assert claims_of(pod) == {of_kind(objects, "PersistentVolumeClaim")["metadata"]["name"]}
+    assert "initContainers" not in pod["spec"]
+
+
+def test_the_demo_is_asked_for_as_the_program_understands_it(render: Render) -> None:
+    from typer.testing import CliRunner  # noqa: PLC0415
+
+    from shiftwatch.cli import app  # noqa: PLC0415
+
+    demo = of_kind(render("examples/demo"), "Deployment")["spec"]["template"]["spec"]
+    compose = yaml.safe_load((ROOT / "deploy" / "compose" / "compose.yaml").read_text("utf-8"))
+    (container,) = demo["containers"]
+    assert container["args"] == compose["services"]["shiftwatch"]["command"]
+    answer = CliRunner().invoke(app, [*container["args"], "--help"])
+    assert answer.exit_code == 0
+    options = {each for each in container["args"] if each.startswith("--")}
+    assert all(option in answer.output for option in options)
