@@ -24,11 +24,12 @@ from typing import TypeVar
 
 import uvicorn
 
-from shiftwatch import config
+from shiftwatch import __version__, config
 from shiftwatch.acceptance import Span
 from shiftwatch.cost import give_back
 from shiftwatch.desk import Desk
 from shiftwatch.errors import ConfigError, ShiftwatchError
+from shiftwatch.inbox import Letters
 from shiftwatch.journal import tell_change, tell_run, warn_of_openness
 from shiftwatch.monitor import Monitor, Stopped
 from shiftwatch.schedule import Ticker, check_schedule
@@ -45,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 
 _Done = TypeVar("_Done")
 
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 """Between two looks at the configuration file, which cost some 50 microseconds."""
 
 _FORGET_SECONDS = 3600.0
@@ -140,6 +141,7 @@ class Daemon:
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
         self._stop = asyncio.Event()
         self._stopping = False
+        self._stopped_at = 0.0
         self._reloading = threading.Event()
         self._forgotten_at = 0.0
         self._offset = time.time() - time.monotonic()
@@ -156,15 +158,20 @@ class Daemon:
             self._monitor = self._new_monitor(self._settings)
             self._desk = Desk(store, self._settings, self)
             self._desk.around = self._around
+            self._letters = Letters(self._settings.models)
             try:
                 await self._serve()
             finally:
                 self._monitor.stop()
                 self._desk.close()
+                self._letters.close()
                 self._steps.shutdown(wait=True, cancel_futures=True)
+        _LOG.info("stopped", extra={"seconds": round(time.monotonic() - self._stopped_at, 3)})
 
     def stop(self) -> None:
         """Ask the daemon to end; from its own event loop."""
+        if not self._stopping:
+            self._stopped_at = time.monotonic()
         self._stopping = True
         self._stop.set()
 
@@ -263,7 +270,8 @@ class Daemon:
             raise ConfigError("the daemon is going down")
         monitor = self._new_monitor(settings)
         monitor.inherit(self._monitor)
-        tell_change(self._settings.models, settings.models, self._source.path)
+        self._letters.update(settings.models)
+        tell_change(self._settings, settings, self._source.path)
         self._monitor, self._settings, self._desk.settings = monitor, settings, settings
         self._loop.call_soon_threadsafe(self._start_ticker)
 
@@ -282,7 +290,9 @@ class Daemon:
 
     async def _serve(self) -> None:
         listener = listen(self._settings.web)
-        server = _Server(server_config(create_app(self._desk, self._access), self._tls))
+        server = _Server(
+            server_config(create_app(self._desk, self._access, self._letters), self._tls)
+        )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         self._handle_hang_up()
         await server.up.wait()
@@ -318,18 +328,23 @@ class Daemon:
         """What did not go to plan outside of any model, since the start."""
         ticker = self._ticker
         events = self._events + (_events(ticker) if ticker is not None else Counter())
-        return Around(events, Counter(self._access.refused))
+        return Around(events, Counter(self._access.refused), self._letters.status())
 
     def _announce(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
         scheme = "http" if self._tls is None else "https"
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        _LOG.info("listening", extra={"url": url})
+        models = [model.name for model in self._settings.models]
+        _LOG.info("listening", extra={"url": url, "version": __version__, "models": models})
         warn_of_openness(self._settings.web)
         self._on_ready(url)
 
     async def _tick(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._steps, self._step)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._steps, self._step)
+        except asyncio.CancelledError:
+            if not self._stopping:  # else a tick that waited behind a reload: nothing was lost
+                raise
 
     def _step(self, models: Sequence[str] | None = None) -> None:
         """Judge what is due; a reload that waits has its turn after the batch at hand."""

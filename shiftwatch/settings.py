@@ -667,6 +667,18 @@ class StoresSettings:
         return duration_seconds(self.patience)
 
 
+def _check_own_folders(models: tuple[ModelSettings, ...]) -> None:
+    """Events of two models in one folder could not be told apart, and are taken away once used."""
+    logs = [model for model in models if model.source == "kserve"]
+    for model in logs:
+        others = {each.batches.rstrip("/") for each in logs if each is not model}
+        if model.payloads.receive and model.batches.rstrip("/") in others:
+            message = (
+                f"{model.batches} belongs to two models; one that receives events needs its own"
+            )
+            raise FieldError("models", message)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured."""
@@ -680,7 +692,7 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     stores: StoresSettings = field(default_factory=StoresSettings)
     watch_config: bool = True
-    """Whether the daemon puts a changed configuration in force by itself, within some ten seconds of
+    """Whether the daemon puts a changed configuration in force by itself, within some five seconds of
     the change; a mounted ConfigMap changes without a signal. SIGHUP and ``/-/reload`` always do."""
     seed: int = 0
     """Root of all randomness; the same seed and bytes give the same verdict."""
@@ -692,6 +704,7 @@ class Settings:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise FieldError("models", f"the name {twice[0]!r} is used twice; names are labels")
+        _check_own_folders(self.models)
         least = self.stores.patience_seconds + self.stores.timeout_seconds
         if any(model.remote for model in self.models) and least >= self.limits.seconds:
             message = (

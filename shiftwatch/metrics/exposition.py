@@ -38,9 +38,11 @@ from shiftwatch.payload.joining import COUNTS
 from shiftwatch.quarantine import REASONS
 from shiftwatch.status import (
     BATCH_OUTCOMES,
+    EVENT_DROPS,
     REFUSALS,
     SCHEDULE_EVENTS,
     Exemplar,
+    Inbox,
     ModelStatus,
     MonitorState,
     Snapshot,
@@ -261,7 +263,17 @@ def _general(snapshot: Snapshot) -> Iterator[Point]:
         yield "shiftwatch_schedule_events_total", (event,), count
     for reason, count in _known(REFUSALS, snapshot.around.refused):
         yield "shiftwatch_http_requests_refused_total", (reason,), count
-    yield from costs.of_all(snapshot.models)
+    yield from _inboxes(snapshot.around.inboxes)
+    yield from costs.of_all(snapshot.models, snapshot.departed)
+
+
+def _inboxes(inboxes: Mapping[str, Inbox]) -> Iterator[Point]:
+    """Of the models that receive events."""
+    for model, inbox in inboxes.items():
+        yield "shiftwatch_events_received_total", (model,), inbox.received
+        yield "shiftwatch_events_buffered", (model,), inbox.buffered
+        for reason, count in _known(EVENT_DROPS, inbox.dropped):
+            yield "shiftwatch_events_dropped_total", (model, reason), count
 
 
 def _points_of(status: ModelStatus, series: int) -> Iterator[Point]:
@@ -324,6 +336,7 @@ def _counters(status: ModelStatus) -> Iterator[Point]:
     for reason, count in _known(SKIP_REASONS, counts.skipped):
         yield "shiftwatch_tests_skipped_total", (name, reason), count
     yield "shiftwatch_worker_deaths_total", (name,), counts.worker_deaths
+    yield "shiftwatch_series_dropped_total", (name,), counts.series_dropped
     yield from _payloads(status)
     expected = {(test, outcome): 0 for test in status.tests for outcome in TEST_OUTCOMES}
     for key, count in (expected | dict(counts.tests)).items():
@@ -386,4 +399,3 @@ def _features(status: ModelStatus, cap: int) -> Iterator[Point]:
         labels = (status.name, *key)
         yield "shiftwatch_feature_effect_ratio", labels, abs(strongest[key].effect)
         yield "shiftwatch_feature_p_value", labels, strongest[key].p_value
-    yield "shiftwatch_series_dropped_total", (status.name,), len(strongest) - len(kept)

@@ -217,8 +217,8 @@ FAMILIES: tuple[Family, ...] = (
         "counter",
         ("model",),
         "",
-        "Pairs of column and test of the last check that each shiftwatch_feature_ metric leaves "
-        "out. Above 0, raise `limits.series_per_model` or read the report, which has them all.",
+        "Pairs of column and test that each shiftwatch_feature_ metric left out, summed over the "
+        "checks. If it grows, raise `limits.series_per_model` or read the report, which has them all.",
     ),
     Family(
         "shiftwatch_backlog_batches",
@@ -455,6 +455,31 @@ FAMILIES: tuple[Family, ...] = (
         "Requests that were not answered, by reason. Many `unauthorized`: somebody has no token or a "
         "wrong one, see the log for who; `too_many`: a client asks faster than "
         "`web.requests_per_second`.",
+    ),
+    Family(
+        "shiftwatch_events_received_total",
+        "counter",
+        ("model",),
+        "",
+        "With `payloads.receive`, requests and responses that came to `/events/MODEL`, dropped ones "
+        "included. If it stands still while the model is asked, its logger sends elsewhere.",
+    ),
+    Family(
+        "shiftwatch_events_dropped_total",
+        "counter",
+        ("model", "reason"),
+        "",
+        "Received events that were not kept: `full` is the buffer (`payloads.buffer_mb`), `disk` a "
+        "failed write, `busy` too much at once. `forward_full` and `forward_failed` were kept, and "
+        "not passed on to `payloads.forward_to`.",
+    ),
+    Family(
+        "shiftwatch_events_buffered",
+        "gauge",
+        ("model",),
+        "",
+        "Received events that no batch was made of yet. If it only grows, no batch comes to be: look "
+        "at the backlog and the log.",
     ),
     Family(
         "shiftwatch_worker_deaths_total",

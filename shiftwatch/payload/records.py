@@ -57,11 +57,17 @@ def of_row(row: Mapping[str, Any], at: float) -> Record:
         body = base64.b64decode(row.get("bytes") or "", validate=True)
     except (binascii.Error, ValueError, TypeError):
         raise MalformedError("bad_base64") from None
-    return Record(told, kind, body, at, _header_length(row.get("metadata")))
+    return Record(told, kind, body, at, header_length(row.get("metadata")))
 
 
-def _header_length(metadata: object) -> int | None:
-    """From the JSON of header names and their values, where this header was to be logged."""
+def header_length(metadata: object) -> int | None:
+    """Length of the JSON part of a body, from the JSON of the headers that were logged with it.
+
+    Examples
+    --------
+    >>> header_length('{"Inference-Header-Content-Length": ["70"]}')
+    70
+    """
     try:
         headers = json.loads(metadata) if isinstance(metadata, str) and metadata else {}
     except (ValueError, RecursionError):

@@ -17,12 +17,15 @@ from shiftwatch.web.board import Board
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from shiftwatch.inbox import Letters
     from shiftwatch.web.gate import Access
 
 __all__ = ["Board", "create_app"]
 
 
-def create_app(board: Board, access: Access | None = None) -> ASGIApp:
+def create_app(
+    board: Board, access: Access | None = None, letters: Letters | None = None
+) -> ASGIApp:
     """The application that answers from ``board``.
 
     Parameters
@@ -31,6 +34,8 @@ def create_app(board: Board, access: Access | None = None) -> ASGIApp:
         Asked on each request; its ``snapshot`` on the event loop, the rest in a thread pool.
     access
         Who is let in; everyone if None.
+    letters
+        What takes events; if None there is no such path.
 
     Returns
     -------
@@ -40,4 +45,4 @@ def create_app(board: Board, access: Access | None = None) -> ASGIApp:
     from shiftwatch.web.door import Door  # noqa: PLC0415  # keeps the import of this room light
     from shiftwatch.web.gate import Access, Gate  # noqa: PLC0415
 
-    return Gate(Door(board), access or Access())
+    return Gate(Door(board, letters), access or Access())

@@ -1,4 +1,4 @@
-"""The application that is served: probes at once, everything else by FastAPI, once it is needed.
+"""The application that is served: probes and events at once, everything else by FastAPI, once it is needed.
 
 In:    a Board; requests.
 Out:   answers.
@@ -14,7 +14,10 @@ import asyncio
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shiftwatch.inbox import Letters
 from shiftwatch.web.board import Board
+from shiftwatch.web.events import Events
+from shiftwatch.web.gate import EVENTS
 from shiftwatch.web.guard import Guard
 from shiftwatch.web.probes import PROBES
 
@@ -22,8 +25,9 @@ from shiftwatch.web.probes import PROBES
 class Door:
     """ASGI application; see the card of this module."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, letters: Letters | None = None) -> None:
         self._board = board
+        self._events = None if letters is None else Events(letters)
         self._probes = Guard(self._probe)
         self._whole: ASGIApp | None = None
         self._building = asyncio.Lock()
@@ -33,6 +37,9 @@ class Door:
         probed = scope["type"] == "http" and scope["path"] in PROBES
         if probed and scope["method"] in ("GET", "HEAD"):
             await self._probes(scope, receive, send)
+            return
+        if self._events is not None and scope["path"].startswith(EVENTS):
+            await self._events(scope, receive, send)
             return
         whole = await self._loaded()
         await whole(scope, receive, send)

@@ -48,6 +48,10 @@ _READING = frozenset(("GET", "HEAD", "OPTIONS"))
 _UNCOUNTED = frozenset(("/healthz", "/readyz", "/-/healthy", "/-/ready"))
 """Not counted: a neighbour behind the same address must not get the container restarted."""
 
+EVENTS = "/events/"
+"""Below it a model's events are handed in, by POST: by operators, or by everyone where the very path
+is public, since KServe's logger shows no token."""
+
 _CHALLENGES = ('Bearer realm="shiftwatch"', 'Basic realm="shiftwatch", charset="UTF-8"')
 _TOLD_SECONDS = 10.0
 """Between two log lines on refusals, which anyone can cause."""
@@ -102,7 +106,13 @@ class Gate:
         """Refuse, or pass on."""
         if scope["type"] != "http":
             return  # the server starts no web socket and no lifespan; who asks is not answered
-        refusal = self._too_many(scope) or self._rebound(scope) or self._stranger(scope)
+        # A logger of events is bounded by the buffer: refused by a rate, it would lose them. Who
+        # does not belong is counted like anybody else.
+        free = _is_event(scope)
+        refusal = None if free else self._too_many(scope)
+        refusal = refusal or self._rebound(scope) or self._stranger(scope)
+        if free and refusal is not None:
+            refusal = self._too_many(scope) or refusal
         if refusal is not None:
             self._tell(scope, refusal)
             await refusal(scope, receive, send)
@@ -139,7 +149,8 @@ class Gate:
         """A refusal, unless the request may be answered."""
         tokens = self._access.tokens
         writes = scope["method"] not in _READING
-        if tokens is None or (scope["path"] in self._access.public and not writes):
+        is_open = scope["path"] in self._access.public and (not writes or _is_event(scope))
+        if tokens is None or is_open:
             return None
         token = shown_token(Headers(scope=scope))
         try:
@@ -164,6 +175,11 @@ class Gate:
 
     def _may_tell(self) -> bool:
         return self._clock() - self._told_at >= _TOLD_SECONDS
+
+
+def _is_event(scope: Scope) -> bool:
+    """Whether it hands in an event, and asks for nothing."""
+    return scope["method"] == "POST" and str(scope["path"]).startswith(EVENTS)
 
 
 def _address(scope: Scope) -> str:
@@ -206,6 +222,8 @@ def _writer(scope: Scope, holder: Holder) -> Response | None:
     if holder.role != "operator":
         detail = f"the token of {holder.name} is read-only; this needs one of an operator"
         return answer(403, detail, scope["path"], headers=CLOSING)
+    if _is_event(scope):
+        return None  # many a second, and none asks for anything
     told = {"who": holder.name, "method": scope["method"], "path": scope["path"][:200]}
     _LOG.info("asked for", extra=told)
     return None

@@ -57,7 +57,7 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
         return None
     headers = Headers(scope=scope)
-    if _is_foreign(headers):
+    if is_foreign(headers):
         return 403, "sent by a page of another origin; use the command line or this site"
     if "transfer-encoding" in headers:
         return 411, "say how long the body is (Content-Length)"
@@ -67,7 +67,7 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
     return None
 
 
-def _is_foreign(headers: Headers) -> bool:
+def is_foreign(headers: Headers) -> bool:
     """Whether a browser says that another site's page made it send this.
 
     Without tokens this is what keeps a web page from reloading a daemon on its reader's machine.
