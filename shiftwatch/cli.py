@@ -123,7 +123,10 @@ def run(
 ) -> None:
     """Watch: the daemon."""
     import asyncio  # noqa: PLC0415 - every verb pays only for itself
+    import signal  # noqa: PLC0415
 
+    # Until the daemon has its own answer; process 1 of a container would not hear it.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     from shiftwatch import logs  # noqa: PLC0415
     from shiftwatch.daemon import Daemon, Source  # noqa: PLC0415
 
@@ -236,29 +239,16 @@ def report(
 ) -> None:
     """Write the report of a stored batch."""
     from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.document import to_document, with_day  # noqa: PLC0415
-    from shiftwatch.promise import promised  # noqa: PLC0415
-    from shiftwatch.report import render_html  # noqa: PLC0415
-    from shiftwatch.store import Store  # noqa: PLC0415
+    from shiftwatch.verbs.reporting import reported  # noqa: PLC0415
 
     with _faults_told():
         settings = configuration.load(config, os.environ)
         name = _chosen([m.name for m in settings.models], model)
-        with Store.read(settings.store.path) as store:
-            judged = store.run(name, batch)
-            points = store.timeline(name)
-            day = store.day_cost(name, judged.judged_at) if judged is not None else None
-    if judged is None:
+        text = reported(settings, name, batch, output_format)
+    if text is None:
         wanted = f"no batch {batch}" if batch is not None else "no batch yet"
         typer.echo(f"error: {name}: {wanted} in {settings.store.path}", err=True)
         raise typer.Exit(USAGE)
-    if output_format == "json":
-        text = json.dumps(with_day(to_document(judged), day), indent=2, ensure_ascii=False)
-    else:
-        past = [{"state": p.verdict, **_plain(p)} for p in points]
-        alarms = settings.alarms
-        told = promised(past, alarms.per_checks, alarms.false_alarms.per_days)
-        text = render_html(judged, timeline=past, promise=told, day=day)
     if output is None:
         typer.echo(text)
     else:
@@ -424,12 +414,6 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as fault:
         raise ShiftwatchError(f"cannot be written: {fault.strerror}", where=str(path)) from fault
-
-
-def _plain(point: object) -> dict[str, object]:
-    from dataclasses import asdict, is_dataclass  # noqa: PLC0415
-
-    return asdict(point) if is_dataclass(point) and not isinstance(point, type) else {}
 
 
 def _print_run(judged: Run, number: int, *, as_json: bool) -> None:

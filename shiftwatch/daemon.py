@@ -24,7 +24,7 @@ from typing import TypeVar
 
 import uvicorn
 
-from shiftwatch import config
+from shiftwatch import __version__, config
 from shiftwatch.acceptance import Span
 from shiftwatch.cost import give_back
 from shiftwatch.desk import Desk
@@ -46,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 
 _Done = TypeVar("_Done")
 
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 """Between two looks at the configuration file, which cost some 50 microseconds."""
 
 _FORGET_SECONDS = 3600.0
@@ -141,6 +141,7 @@ class Daemon:
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="step")
         self._stop = asyncio.Event()
         self._stopping = False
+        self._stopped_at = 0.0
         self._reloading = threading.Event()
         self._forgotten_at = 0.0
         self._offset = time.time() - time.monotonic()
@@ -165,9 +166,12 @@ class Daemon:
                 self._desk.close()
                 self._letters.close()
                 self._steps.shutdown(wait=True, cancel_futures=True)
+        _LOG.info("stopped", extra={"seconds": round(time.monotonic() - self._stopped_at, 3)})
 
     def stop(self) -> None:
         """Ask the daemon to end; from its own event loop."""
+        if not self._stopping:
+            self._stopped_at = time.monotonic()
         self._stopping = True
         self._stop.set()
 
@@ -267,7 +271,7 @@ class Daemon:
         monitor = self._new_monitor(settings)
         monitor.inherit(self._monitor)
         self._letters.update(settings.models)
-        tell_change(self._settings.models, settings.models, self._source.path)
+        tell_change(self._settings, settings, self._source.path)
         self._monitor, self._settings, self._desk.settings = monitor, settings, settings
         self._loop.call_soon_threadsafe(self._start_ticker)
 
@@ -330,12 +334,17 @@ class Daemon:
         host, port = listener.getsockname()[:2]
         scheme = "http" if self._tls is None else "https"
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        _LOG.info("listening", extra={"url": url})
+        models = [model.name for model in self._settings.models]
+        _LOG.info("listening", extra={"url": url, "version": __version__, "models": models})
         warn_of_openness(self._settings.web)
         self._on_ready(url)
 
     async def _tick(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._steps, self._step)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._steps, self._step)
+        except asyncio.CancelledError:
+            if not self._stopping:  # else a tick that waited behind a reload: nothing was lost
+                raise
 
     def _step(self, models: Sequence[str] | None = None) -> None:
         """Judge what is due; a reload that waits has its turn after the batch at hand."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import fields
 
-from shiftwatch.settings import ModelSettings, WebSettings
+from shiftwatch.settings import Settings, WebSettings
 from shiftwatch.values import Run
 
 _LOG = logging.getLogger(__name__)
@@ -58,14 +58,16 @@ def _tell_alarms(run: Run) -> None:
             _LOG.warning("alarm cleared", extra=facts)
 
 
-def tell_change(before: Iterable[ModelSettings], after: Iterable[ModelSettings], path: str) -> None:
-    """A reload: which models came, went, and are watched otherwise than before."""
-    old = {model.name: model for model in before}
-    new = {model.name: model for model in after}
+def tell_change(before: Settings, after: Settings, path: str) -> None:
+    """A reload: which models came, went and changed, and what else is set otherwise."""
+    old = {model.name: model for model in before.models}
+    new = {model.name: model for model in after.models}
+    common = [each.name for each in fields(Settings) if each.name != "models"]
     told = {
         "added": sorted(new.keys() - old.keys()),
         "removed": sorted(old.keys() - new.keys()),
         "changed": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
+        "settings": [key for key in common if getattr(before, key) != getattr(after, key)],
     }
     _LOG.info("configuration reloaded", extra={"path": path, **told})
 

@@ -24,7 +24,7 @@ from shiftwatch.progress import Listener
 from shiftwatch.requests import Check, List, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
 from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows
-from shiftwatch.status import Snapshot
+from shiftwatch.status import Counts, Snapshot
 from shiftwatch.store import AcceptedFile, Store
 from shiftwatch.values import Acceptance, Batch, Listed, Piece, Run
 from shiftwatch.watched import STATES, Watched, restored, state_now, with_broken
@@ -67,6 +67,7 @@ class Monitor:
         self._stopping = False
         self._workers: list[Worker] = []
         self._set_aside = store.set_aside
+        self._departed = Counts()
         self._watched = {
             model.name: self._watch(model, fingerprints[model.name]) for model in settings.models
         }
@@ -77,8 +78,12 @@ class Monitor:
 
         A model of which nothing has changed keeps what is known of it, its prepared reference
         included; one of which something has keeps its counters, which must not begin anew while the
-        process lives.
+        process lives. One that is gone leaves its share of the sums over all models.
         """
+        self._departed = before._departed
+        for gone in before._watched.keys() - self._watched.keys():
+            left = before._watched[gone].tally.counts()
+            self._departed = self._departed.costs_with(left)
         for name, watched in self._watched.items():
             known = before._watched.get(name)
             if known is not None and known.context == watched.context:
@@ -111,13 +116,15 @@ class Monitor:
         ------
         Stopped
             After :meth:`stop`.
+        DataError
+            If one of ``models`` is not watched any more.
         """
         self._set_aside = self._store.set_aside
         with self._hired() as worker:
             for name in models if models is not None else tuple(self._watched):
                 if self._stopping:
                     raise Stopped
-                yield from self._step_model(self._watched[name], worker)
+                yield from self._step_model(self._of(name), worker)
 
     def stop(self) -> None:
         """End every step and check at hand; called from another thread. Nothing half-done stays."""
@@ -133,7 +140,7 @@ class Monitor:
         DataError
             If the path lies outside the model's batches, or is not a readable file.
         """
-        watched = self._watched[model]
+        watched = self._of(model)
         place = confined(watched.settings.batches, path)
         with self._hired() as worker:
             ask = insisting(worker.call, watched.tally.add_death)
@@ -159,7 +166,7 @@ class Monitor:
         DataError
             If the batches are not such as can be accepted, or their rows cannot be read.
         """
-        watched = self._watched[model]
+        watched = self._of(model)
         proposal = acceptance.propose(self._store, model, span)
         with self._hired() as worker:
             ask = insisting(worker.call, watched.tally.add_death)
@@ -170,7 +177,7 @@ class Monitor:
     def undo_acceptance(self, model: str, note: str) -> Acceptance:
         """Return to the configured reference; DataError if it is in force already."""
         word = acceptance.undone(self._store, model, note, round(self._clock(), 6))
-        return self._said(self._watched[model], word)
+        return self._said(self._of(model), word)
 
     def _said(self, watched: Watched, word: Acceptance) -> Acceptance:
         """Keep a word on the reference, and go by it from the next batch on."""
@@ -202,6 +209,13 @@ class Monitor:
                 yield worker
             finally:
                 self._workers.remove(worker)
+
+    def _of(self, model: str) -> Watched:
+        """One that is watched; what was asked of it may have waited until it was not any more."""
+        try:
+            return self._watched[model]
+        except KeyError:
+            raise DataError(f"no model is called {model!r} any more", where=model) from None
 
     # --- one model -------------------------------------------------------------------------
 
@@ -384,6 +398,7 @@ class Monitor:
             series_per_model=self._settings.limits.series_per_model,
             checkpoint_at=checkpoint_at,
             set_aside=self._set_aside,
+            departed=self._departed,
             ready=ready,
             ready_reason="",
         )

@@ -692,7 +692,7 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     stores: StoresSettings = field(default_factory=StoresSettings)
     watch_config: bool = True
-    """Whether the daemon puts a changed configuration in force by itself, within some ten seconds of
+    """Whether the daemon puts a changed configuration in force by itself, within some five seconds of
     the change; a mounted ConfigMap changes without a signal. SIGHUP and ``/-/reload`` always do."""
     seed: int = 0
     """Root of all randomness; the same seed and bytes give the same verdict."""

@@ -8,7 +8,7 @@ Never: is changed in place; is computed in a request.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -95,6 +95,23 @@ class Histogram:
         )
 
 
+def added(parts: Sequence[Histogram]) -> Histogram:
+    """The sum of histograms of the same bounds, with the newest exemplar of each bucket.
+
+    Examples
+    --------
+    >>> one = Histogram((0.1, 1.0)).with_value(0.5)
+    >>> added((one, one)).buckets
+    (0, 2, 2)
+    """
+    return replace(
+        parts[0],
+        buckets=tuple(map(sum, zip(*(part.buckets for part in parts), strict=True))),
+        total=sum(part.total for part in parts),
+        exemplars=tuple(map(newest, zip(*(part.exemplars for part in parts), strict=True))),
+    )
+
+
 def newest(exemplars: Iterable[Exemplar | None]) -> Exemplar | None:
     """The newest of those there are."""
     known = [exemplar for exemplar in exemplars if exemplar is not None]
@@ -137,6 +154,33 @@ class Counts:
     """Facts about the data, by code of ``values.FINDING_CODES``."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Tests that did not run on a target, by reason of ``values.SKIP_REASONS``."""
+    series_dropped: int = 0
+    """Pairs of column and test that had no series, summed over the checks."""
+
+    def costs_with(self, other: Counts) -> Counts:
+        """Both together, of what is told as a sum over all models and of nothing else.
+
+        Examples
+        --------
+        >>> one = Counts(stage_seconds={"read": 0.5}, cpu_seconds=0.5)
+        >>> both = one.costs_with(one)
+        >>> both.stage_seconds, both.cpu_seconds
+        ({'read': 1.0}, 0.0)
+        """
+        return Counts(
+            stage_seconds=_sums(self.stage_seconds, other.stage_seconds),
+            energy_joules=_sums(self.energy_joules, other.energy_joules),
+            test_seconds={
+                test: added(
+                    [each[test] for each in (self.test_seconds, other.test_seconds) if test in each]
+                )
+                for test in {**self.test_seconds, **other.test_seconds}
+            },
+        )
+
+
+def _sums(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {key: one.get(key, 0.0) + other.get(key, 0.0) for key in {**one, **other}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +272,8 @@ class Snapshot:
     checkpoint_at: float | None = None
     set_aside: int = 0
     """Damaged histories that lie beside the one in force."""
+    departed: Counts = field(default_factory=Counts)
+    """Costs of models that were removed: a sum over all models must not fall when one goes."""
     around: Around = field(default_factory=Around)
     """What happened outside of any model since the start."""
     ready: bool = False

@@ -44,6 +44,7 @@ class Tally:
         self._payloads: Counter[str] = Counter()
         self._malformed: Counter[str] = Counter()
         self._deaths = 0
+        self._dropped = 0
 
     def add_death(self) -> None:
         """A worker that ended without an answer."""
@@ -62,8 +63,10 @@ class Tally:
         """Files put into quarantine, by their reasons."""
         self._quarantined.update(reasons)
 
-    def add_run(self, run: Run) -> None:
-        """A judged batch."""
+    def add_run(self, run: Run, series: int | None = None) -> None:
+        """A judged batch; ``series`` is how many pairs of column and test are shown, all by default."""
+        pairs = len({(r.target, r.test) for r in run.results if r.target != "*"})
+        self._dropped += max(0, pairs - series) if series is not None else 0
         self._batches[_outcome(run)] += 1
         self._tests.update((result.test, "run") for result in run.results)
         self._tests.update(
@@ -115,6 +118,7 @@ class Tally:
             malformed=dict(self._malformed),
             worker_deaths=self._deaths,
             quarantined=dict(self._quarantined),
+            series_dropped=self._dropped,
         )
 
 

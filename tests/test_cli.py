@@ -200,6 +200,16 @@ def test_check_says_what_is_watched_and_what_is_promised(house: Path) -> None:
     assert not (house / "shiftwatch.db").exists(), "a check writes no history"
 
 
+def test_check_needs_nothing_that_can_be_written(house: Path) -> None:
+    config = house / "shiftwatch.yml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text + "store: {path: model.onnx/shiftwatch.db}\n", encoding="utf-8")
+    ended = shiftwatch(house, "check", "shiftwatch.yml")
+    assert ended.returncode == 0, ended
+    assert "so the reference is not kept" in ended.lines[0]
+    assert "reference of " in ended.lines[1]
+
+
 def test_check_lists_every_fault_of_every_model(house: Path) -> None:
     model = CONFIG.partition("\n")[2]
     changes = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,3 +141,24 @@ def test_the_scheduler_may_tell_faults_only() -> None:
     logging.getLogger("apscheduler.scheduler").warning("skipped")
     logging.getLogger("apscheduler.scheduler").error("broken")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["broken"]
+
+
+def test_what_nobody_caught_and_warnings_are_lines_like_any_other() -> None:
+    program = (
+        "import sys, threading, warnings\n"
+        "from shiftwatch import logs\n"
+        "logs.configure(sys.stderr)\n"
+        "warnings.warn('beware')\n"
+        "thread = threading.Thread(target=lambda: 1 / 0)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "raise ValueError('of no use')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    warned, thread, ended = map(json.loads, done.stderr.splitlines())
+    assert "beware" in warned["event"]
+    assert "ZeroDivisionError" in thread["exception"]
+    assert (ended["level"], "of no use" in ended["exception"]) == ("critical", True)

@@ -31,6 +31,7 @@ from shiftwatch.status import (
     ReferenceInfo,
     Snapshot,
 )
+from shiftwatch.tally import Tally
 from shiftwatch.values import (
     Batch,
     Cost,
@@ -89,6 +90,7 @@ def snapshot_of(
         backlog=2,
         oldest_at=800.25 if run else None,
         expected_seconds=3600.0 if run else None,
+        logged=run is not None,
         counts=counts or Counts(),
         day=day,
     )
@@ -124,6 +126,7 @@ FULL = dataclasses.replace(
             rows={"reference": 1000, "current": 500},
             cpu_seconds=1.25,
             stage_seconds={"read": 0.5},
+            payloads={"matched": 9, "unmatched_requests": 1},
             raised={"input": Exemplar("7c1d", 1.0, 800.0)},
             test_seconds={"ks": Histogram().with_value(0.02, "7c1d", 800.0).with_value(50.0)},
             batch_seconds=Histogram(BATCH_SECONDS_BOUNDS).with_value(0.2, "7c1d", 800.0),
@@ -393,13 +396,23 @@ def test_above_the_cap_the_strongest_evidence_is_kept_in_any_order_of_results() 
         samples = scrape(snapshot_of(run_of(*ordered), cap=4))
         assert feature_series(samples, "shiftwatch_feature_p_value") == expected
         assert feature_series(samples, "shiftwatch_feature_effect_ratio") == expected
-        assert at(samples, "shiftwatch_series_dropped_total", model="churn") == 6
 
 
 def test_a_cap_of_zero_shows_no_feature() -> None:
     samples = scrape(snapshot_of(run_of(result("a", 0.5)), cap=0))
     assert not feature_series(samples, "shiftwatch_feature_p_value")
-    assert at(samples, "shiftwatch_series_dropped_total", model="churn") == 1
+
+
+def test_what_has_no_series_is_counted_over_the_checks_and_the_counter_never_falls() -> None:
+    both_scopes = result("c0", 0.5, scope="prediction")
+    many = run_of(*(result(f"c{place}", 0.5) for place in range(8)), both_scopes)
+    tally = Tally()
+    told = []
+    for run in (many, run_of(result("a", 0.5), result("*", 0.5, test="mmd")), many):
+        tally.add_run(run, 4)
+        samples = scrape(snapshot_of(run, cap=4, counts=tally.counts()))
+        told.append(at(samples, "shiftwatch_series_dropped_total", model="churn"))
+    assert told == [4, 4, 8]
 
 
 def test_a_model_of_a_thousand_columns_has_no_more_series_of_any_name_than_the_cap_allows() -> None:
@@ -479,6 +492,27 @@ def test_stage_seconds_add_up_over_models() -> None:
     samples = scrape(dataclasses.replace(FULL, models=(one, two)))
     assert at(samples, "shiftwatch_stage_seconds_total", stage="read") == 1.0
     assert at(samples, "shiftwatch_cpu_seconds_total", model="fraud") == 1.25
+
+
+def test_a_sum_over_all_models_does_not_fall_when_a_model_goes() -> None:
+    gone = Counts().costs_with(FULL.models[0].counts)
+    samples = [
+        scrape(dataclasses.replace(FULL, models=models, departed=departed), OPENMETRICS)
+        for models, departed in ((FULL.models, Counts()), ((), gone), (FULL.models, gone))
+    ]
+    over_all = [key for key in samples[0] if key[0].startswith(_OVER_ALL_MODELS)]
+    assert {name for name, _ in over_all} > {f"{name}_total" for name in _OVER_ALL_MODELS[:2]}
+    for key in over_all:
+        before, after, again = (found.get(key, 0.0) for found in samples)
+        assert (after, again) == (before, 2 * before)
+    assert "shiftwatch_cpu_seconds_total" not in names_in(samples[1]), "a model's own series go"
+
+
+_OVER_ALL_MODELS = (
+    "shiftwatch_stage_seconds",
+    "shiftwatch_energy_joules",
+    "shiftwatch_test_duration_seconds",
+)
 
 
 def test_what_watching_costs_is_shown_by_check_by_day_and_beside_the_model() -> None:

@@ -22,7 +22,7 @@ from shiftwatch.errors import DataError, WorkerError
 from shiftwatch.insist import TRIES
 from shiftwatch.look import confined
 from shiftwatch.monitor import Monitor, Stopped
-from shiftwatch.requests import Check, Inspect, Request
+from shiftwatch.requests import Check, Inspect, List, Request
 from shiftwatch.settings import (
     ByRows,
     ByTime,
@@ -471,6 +471,40 @@ def test_a_monitor_goes_on_with_what_has_not_changed_and_keeps_the_counters_of_t
         assert list(after.step()) == []
 
 
+def test_a_check_that_began_before_a_reload_ends_with_the_monitor_after_it(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    settings = settings_of(tmp_path, model)
+    with Store.open(settings.store.path, clock=time.time) as store:
+        before, after = (Monitor(settings, store, time.time, {"m": "test"}) for _ in range(2))
+        with before._hired() as worker:
+            after.inherit(before)
+            after.stop()
+            with pytest.raises(WorkerError, match="told to end"):
+                worker.call(List(str(tmp_path)))
+
+
+def test_an_error_of_ours_is_not_called_stale_while_batches_come(
+    tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path, replace(model, expect_every="1h"))
+    now = time.time()
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, lambda: now, {model.name: "test"})
+        states = []
+        _make_deadly(monkeypatch, "parquet")
+        for hour in range(5):
+            day = START + timedelta(days=hour)
+            _write(tmp_path, f"{hour}.parquet", _table(300, 90 + hour, start=day))
+            list(monitor.step())
+            states.append(monitor.snapshot.models[0].monitor_state)
+            now += 3600
+        now += 3 * 3600
+        list(monitor.step())
+        states.append(monitor.snapshot.models[0].monitor_state)
+    assert states == ["error"] * 5 + ["stale"]
+
+
 def test_a_restart_after_an_error_run_shows_when_the_last_good_one_was(
     tmp_path: Path, model: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -509,6 +543,38 @@ def test_a_file_from_the_future_is_waited_for_since_it_was_first_seen(
         now[0] += 301
         (run,) = list(monitor.step())
     assert run.verdict == "invalid_data"
+
+
+def test_what_the_checks_of_a_removed_model_took_stays_in_the_sums_over_all(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    _stream(tmp_path, shifted_from=9, count=1)
+    two = settings_of(tmp_path, model, replace(model, name="other"))
+    one = settings_of(tmp_path, model)
+    names = {"m": "test", "other": "test"}
+    with Store.open(two.store.path, clock=time.time) as store:
+        monitor = Monitor(two, store, time.time, names)
+        list(monitor.step())
+        left = monitor.snapshot.models[1].counts
+        for settings, times in ((one, 1), (two, 1), (one, 1)):  # it comes back and goes again
+            after = Monitor(settings, store, time.time, names)
+            after.inherit(monitor)
+            monitor = after
+            departed = monitor.snapshot.departed
+            assert departed.stage_seconds == {k: times * v for k, v in left.stage_seconds.items()}
+            assert departed.test_seconds == left.test_seconds
+
+
+def test_what_is_asked_of_a_model_that_was_removed_is_refused_by_name(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    settings = settings_of(tmp_path, model)
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, time.time, {"m": "test"})
+        with pytest.raises(DataError, match="no model is called 'gone' any more"):
+            list(monitor.step(("gone",)))
+        with pytest.raises(DataError, match="no model is called 'gone' any more"):
+            monitor.check_file("gone", "b0.parquet")
 
 
 def test_stop_ends_an_on_demand_check_too(tmp_path: Path, model: ModelSettings) -> None:

@@ -15,14 +15,15 @@ from shiftwatch import price
 from shiftwatch.budget import Step
 from shiftwatch.metrics.point import Point
 from shiftwatch.price import ENERGY_SOURCES, STAGES
-from shiftwatch.status import Histogram, ModelStatus, newest
+from shiftwatch.status import Counts, Histogram, ModelStatus, added
 
 
-def of_all(models: Iterable[ModelStatus]) -> Iterator[Point]:
-    """Counters over all models: stages, tests, joules."""
-    stages = dict.fromkeys(STAGES, 0.0)
-    joules = dict.fromkeys(ENERGY_SOURCES, 0.0)
+def of_all(models: Iterable[ModelStatus], departed: Counts) -> Iterator[Point]:
+    """Counters over all models, also those that were removed: stages, tests, joules."""
+    stages = dict.fromkeys(STAGES, 0.0) | dict(departed.stage_seconds)
+    joules = dict.fromkeys(ENERGY_SOURCES, 0.0) | dict(departed.energy_joules)
     tests: defaultdict[str, list[Histogram]] = defaultdict(list)
+    tests.update({test: [histogram] for test, histogram in departed.test_seconds.items()})
     for status in models:
         for stage, seconds in status.counts.stage_seconds.items():
             stages[stage] = stages.get(stage, 0.0) + seconds
@@ -40,14 +41,13 @@ def of_all(models: Iterable[ModelStatus]) -> Iterator[Point]:
 
 
 def _histogram(name: str, labels: tuple[str, ...], parts: Sequence[Histogram]) -> Iterator[Point]:
-    """The sum of histograms of the same bounds, with the newest exemplar of each bucket."""
-    counts = [sum(each) for each in zip(*(part.buckets for part in parts), strict=True)]
-    last = [newest(each) for each in zip(*(part.exemplars for part in parts), strict=True)]
-    bounds = (*map(str, parts[0].bounds), "+Inf")
-    for bound, count, exemplar in zip(bounds, counts, last, strict=True):
+    """The sum of histograms of the same bounds."""
+    whole = added(parts)
+    bounds = (*map(str, whole.bounds), "+Inf")
+    for bound, count, exemplar in zip(bounds, whole.buckets, whole.exemplars, strict=True):
         yield f"{name}_bucket", (*labels, bound), count, exemplar
-    yield f"{name}_count", labels, counts[-1]
-    yield f"{name}_sum", labels, sum(part.total for part in parts)
+    yield f"{name}_count", labels, whole.buckets[-1]
+    yield f"{name}_sum", labels, whole.total
 
 
 def of_model(status: ModelStatus) -> Iterator[Point]:

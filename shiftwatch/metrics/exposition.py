@@ -264,7 +264,7 @@ def _general(snapshot: Snapshot) -> Iterator[Point]:
     for reason, count in _known(REFUSALS, snapshot.around.refused):
         yield "shiftwatch_http_requests_refused_total", (reason,), count
     yield from _inboxes(snapshot.around.inboxes)
-    yield from costs.of_all(snapshot.models)
+    yield from costs.of_all(snapshot.models, snapshot.departed)
 
 
 def _inboxes(inboxes: Mapping[str, Inbox]) -> Iterator[Point]:
@@ -336,6 +336,7 @@ def _counters(status: ModelStatus) -> Iterator[Point]:
     for reason, count in _known(SKIP_REASONS, counts.skipped):
         yield "shiftwatch_tests_skipped_total", (name, reason), count
     yield "shiftwatch_worker_deaths_total", (name,), counts.worker_deaths
+    yield "shiftwatch_series_dropped_total", (name,), counts.series_dropped
     yield from _payloads(status)
     expected = {(test, outcome): 0 for test in status.tests for outcome in TEST_OUTCOMES}
     for key, count in (expected | dict(counts.tests)).items():
@@ -398,4 +399,3 @@ def _features(status: ModelStatus, cap: int) -> Iterator[Point]:
         labels = (status.name, *key)
         yield "shiftwatch_feature_effect_ratio", labels, abs(strongest[key].effect)
         yield "shiftwatch_feature_p_value", labels, strongest[key].p_value
-    yield "shiftwatch_series_dropped_total", (status.name,), len(strongest) - len(kept)

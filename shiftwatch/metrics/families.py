@@ -217,8 +217,8 @@ FAMILIES: tuple[Family, ...] = (
         "counter",
         ("model",),
         "",
-        "Pairs of column and test of the last check that each shiftwatch_feature_ metric leaves "
-        "out. Above 0, raise `limits.series_per_model` or read the report, which has them all.",
+        "Pairs of column and test that each shiftwatch_feature_ metric left out, summed over the "
+        "checks. If it grows, raise `limits.series_per_model` or read the report, which has them all.",
     ),
     Family(
         "shiftwatch_backlog_batches",
