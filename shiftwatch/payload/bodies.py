@@ -28,7 +28,8 @@ REASONS: Mapping[str, str] = {
     "not_json": "its JSON part is none",
     "no_tensors": "it has none of instances, inputs, predictions, outputs",
     "bad_tensor": "shape, type and data of a tensor do not fit each other",
-    "bad_rows": "its tensors have different numbers of rows, or a row is no value or list of values",
+    "bad_rows": "its tensors have different numbers of rows, or a row holds no value or list of values",
+    "too_wide": "with it the batch would have more columns or values than a batch may have",
     "no_id": "the record has no id, or is neither a request nor a response",
 }
 """Why a record cannot be used; label ``reason`` of the metrics."""
@@ -150,7 +151,7 @@ def _v2(told: Sequence[Any], rest: memoryview) -> tuple[Tensor, ...]:
             values, rest = _binary(rest, size, each.get("datatype"), math.prod(shape)), rest[size:]
         if len(values) != math.prod(shape):
             raise MalformedError("bad_tensor")
-        tensors.append(Tensor(str(each.get("name", "")), shape, values))
+        tensors.append(Tensor(whole_text(str(each.get("name", ""))), shape, values))
     if not tensors:
         raise MalformedError("no_tensors")
     return tuple(tensors)
@@ -169,7 +170,8 @@ def _shape(told: object) -> tuple[int, ...]:
         raise MalformedError("bad_tensor")
     if any(type(side) is not int or side < 0 for side in told):
         raise MalformedError("bad_tensor")
-    if math.prod(told) > _MOST_VALUES:
+    # Each side as well: with a side of 0 the product says nothing about the others.
+    if max(told) > _MOST_VALUES or math.prod(told) > _MOST_VALUES:
         raise MalformedError("too_large")
     return tuple(told)
 
@@ -237,7 +239,9 @@ def _v1(rows: Sequence[Any]) -> tuple[Tensor, ...]:
     if not rows:
         return (Tensor("", (0,), ()),)
     if all(isinstance(row, dict) for row in rows):
-        names = list(dict.fromkeys(str(name) for row in rows for name in row))
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        if not names:
+            raise MalformedError("bad_rows")
         return tuple(_named(name, rows) for name in names)
     if all(isinstance(row, list) for row in rows):
         flat = [_flat(row, None) for row in rows]
@@ -254,11 +258,17 @@ def _named(name: str, rows: Sequence[Mapping[str, Any]]) -> Tensor:
     """One key of all instances; absent ones are None."""
     told = [row.get(name) for row in rows]
     if not any(isinstance(each, list | dict) for each in told):
-        return Tensor(name, (len(rows),), tuple(map(_value, told)))
+        return Tensor(whole_text(name), (len(rows),), tuple(map(_value, told)))
     if not all(isinstance(each, list) for each in told):
         raise MalformedError("bad_rows")
     flat = [_flat(each, None) for each in told]
     width = len(flat[0])
     if any(len(each) != width for each in flat):
         raise MalformedError("bad_rows")
-    return Tensor(name, (len(rows), width), tuple(value for each in flat for value in each))
+    values = tuple(value for each in flat for value in each)
+    return Tensor(whole_text(name), (len(rows), width), values)
+
+
+def whole_text(text: str) -> str:
+    """JSON may hold halves of characters, which no file can."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -35,7 +35,8 @@ def columns_of(
     Raises
     ------
     MalformedError
-        If the tensors have different numbers of rows.
+        If the tensors have different numbers of rows, if no row has a value, or if two columns
+        have one name.
 
     Examples
     --------
@@ -51,9 +52,14 @@ def columns_of(
         if tensor.shape[0] != rows:
             raise MalformedError("bad_rows")
         columns += _columns(tensor, tensor.name or unnamed)
+    if rows and not columns:  # a shape alone could claim any number of them
+        raise MalformedError("bad_rows")
     if len(names) == len(columns):
         columns = [(name, values) for name, (_, values) in zip(names, columns, strict=True)]
-    return rows, dict(columns)
+    told = dict(columns)
+    if len(told) < len(columns):
+        raise MalformedError("bad_tensor")
+    return rows, told
 
 
 def _columns(tensor: Tensor, name: str) -> list[tuple[str, Sequence[Value]]]:
@@ -72,5 +78,10 @@ def beside(inputs: Columns, outputs: Columns) -> dict[str, Sequence[Value]]:
     >>> beside({"x": (1,)}, {"x": (2,), "y": (3,)})
     {'x': (1,), 'prediction_x': (2,), 'y': (3,)}
     """
-    apart = {f"{OUTPUT}_{name}" if name in inputs else name: outputs[name] for name in outputs}
-    return {**inputs, **apart}
+    told = dict(inputs)
+    for name, values in outputs.items():
+        free = name
+        while free in told or (free != name and free in outputs):
+            free = f"{OUTPUT}_{free}"
+        told[free] = values
+    return told

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from shiftwatch.errors import AwayError, DataError
 from shiftwatch.payload import segments
-from shiftwatch.payload.bodies import UNREADABLE, MalformedError, Value, tensors_of
+from shiftwatch.payload.bodies import UNREADABLE, MalformedError, Value, tensors_of, whole_text
 from shiftwatch.payload.joining import Pair, join
 from shiftwatch.payload.plan import Counted, Made, Plan
 from shiftwatch.payload.records import TYPES, Record, of_row
@@ -42,6 +42,11 @@ ID, TIME = "request_id", "logged_at"
 _LOG = ("id", "reqType", "bytes", "metadata")
 _ROWS = 1024
 
+MOST_COLUMNS = 4096
+"""Of a batch: a client that calls its tensors something else each time adds one with each."""
+MOST_VALUES = 12_000_000
+"""Of a batch, nulls counted: about half of what a worker of 1 GB can hold."""
+
 
 def counted(listed: Listed) -> Counted:
     """Requests in an object of a log; AwayError if its store does not answer."""
@@ -52,7 +57,7 @@ def counted(listed: Listed) -> Counted:
         with opened(listed.uri) as file:
             requests = 0
             for batch in file.iter_batches(_ROWS, columns=["reqType"], use_threads=False):
-                kinds = [TYPES.get(str(each)) for each in batch.column(0).to_pylist()]
+                kinds = [TYPES.get(str(each)) for each in _texts(batch.column(0))]
                 requests += kinds.count("request")
         return Counted(listed, requests)
     except AwayError:
@@ -166,7 +171,19 @@ def _rows(listed: Listed) -> Iterator[Record | dict[str, Any]]:
         if "bytes" not in names or "reqType" not in names:
             raise DataError("is no payload log", where=listed.uri)
         for batch in file.iter_batches(_ROWS, columns=names, use_threads=False):
-            yield from batch.to_pylist()
+            columns = [_texts(column) for column in batch.columns]
+            for row in zip(*columns, strict=True):
+                yield dict(zip(names, row, strict=True))
+
+
+def _texts(column: pa.Array) -> list[Any]:
+    """Values of a column of texts; an id is a header of a client, so it may hold any bytes."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column.to_pylist()  # type: ignore[no-any-return] # untyped
+    raw = column.cast(pa.binary() if pa.types.is_string(column.type) else pa.large_binary())
+    return [
+        each if each is None else each.decode(errors="backslashreplace") for each in raw.to_pylist()
+    ]
 
 
 @dataclass(slots=True)
@@ -193,9 +210,17 @@ class _Table:
                 outputs = _outputs(pair.response, rows, settings.outputs)
             except MalformedError as fault:
                 malformed[fault.reason] += 1
-        self._append(rows, beside(inputs, outputs))
+        columns = beside(inputs, outputs)
+        if not self._has_room(rows, columns):
+            malformed["too_wide"] += 1
+            return
+        self._append(rows, columns)
         self.ids += [request.id] * rows
         self.times += [request.at] * rows
+
+    def _has_room(self, rows: int, columns: Mapping[str, Sequence[Value]]) -> bool:
+        wide = len(self.columns.keys() | columns.keys())
+        return wide <= MOST_COLUMNS and wide * (self.rows + rows) <= MOST_VALUES
 
     def _append(self, rows: int, columns: Mapping[str, Sequence[Value]]) -> None:
         for name in columns:
@@ -206,9 +231,10 @@ class _Table:
 
     def arrow(self, made: Made) -> pa.Table:
         """As Arrow, with the counts in its metadata."""
-        moments = [datetime.fromtimestamp(round(at, 6), UTC) for at in self.times]
+        # No time of a record is before 1970, whatever its sender says.
+        moments = [datetime.fromtimestamp(max(round(at, 6), 0.0), UTC) for at in self.times]
         own = {
-            ID: pa.array(self.ids, pa.string()),
+            ID: pa.array(map(whole_text, self.ids), pa.string()),
             TIME: pa.array(moments, pa.timestamp("us", "UTC")),
         }
         told = {name: _array(values) for name, values in self.columns.items() if name not in own}
@@ -243,16 +269,11 @@ def _array(values: Sequence[Value]) -> pa.Array:
     if kinds <= {int, float} and all(_is_float(value) for value in values):
         return pa.array([None if v is None else float(v) for v in values], pa.float64())
     texts = [None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]
-    return pa.array([_text(text) for text in texts], pa.string())
+    return pa.array([None if text is None else whole_text(text) for text in texts], pa.string())
 
 
 def _is_float(value: Value) -> bool:
     return not isinstance(value, int) or abs(value) < 1 << 1023
-
-
-def _text(text: str | None) -> str | None:
-    """JSON may hold halves of characters, which no file can."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _write(path: Path, table: pa.Table) -> None:
