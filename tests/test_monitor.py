@@ -471,6 +471,24 @@ def test_a_monitor_goes_on_with_what_has_not_changed_and_keeps_the_counters_of_t
         assert list(after.step()) == []
 
 
+def test_a_log_that_lies_elsewhere_after_a_reload_is_read_there(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    (tmp_path / "new-log").mkdir()
+    logged = replace(model, source="kserve", batches=str(tmp_path / "batches"))
+    moved = replace(logged, batches=str(tmp_path / "new-log"))
+    settings, later = (settings_of(tmp_path, each) for each in (logged, moved))
+    with Store.open(settings.store.path, clock=time.time) as store:
+        before = Monitor(settings, store, time.time, {"m": "test"})
+        same, after = (Monitor(each, store, time.time, {"m": "test"}) for each in (settings, later))
+        for monitor, log in ((same, logged.batches), (after, moved.batches)):
+            monitor.inherit(before)
+            collecting = monitor._watched["m"].collecting
+            assert collecting is not None
+            assert collecting.model.batches == log
+        assert same._watched["m"] is before._watched["m"]
+
+
 def test_a_check_that_began_before_a_reload_ends_with_the_monitor_after_it(
     tmp_path: Path, model: ModelSettings
 ) -> None:
