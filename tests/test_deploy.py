@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from shiftwatch.settings import Settings
 ROOT = Path(__file__).parents[1]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 FOLDERS = ("base", "examples/monitored", "examples/sidecar")
+OTHERS = ("examples/demo", "examples/per-model")
 SIDECAR = "examples/sidecar"
 VERSIONS = ("1.29", "1.33", "1.36")
 DAEMON_BYTES = 100_000_000
@@ -73,7 +75,7 @@ def configured(objects: list[dict[str, Any]], folder: Path) -> Settings:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [*FOLDERS, *OTHERS])
 def test_every_rendered_object_fits_the_schema_of(
     folder: str, version: str, render: Render
 ) -> None:
@@ -141,8 +143,9 @@ def test_the_port_of_probes_and_service_is_the_one_listened_on(
     watcher = watcher_of(objects)
     (port,) = watcher["ports"]
     assert port["containerPort"] == configured(objects, tmp_path).web.port
-    for probe in ("startupProbe", "livenessProbe"):
-        assert watcher[probe]["httpGet"]["port"] == port["name"]
+    probes = [watcher[key] for key in watcher if key.endswith("Probe")]
+    assert probes
+    assert all(probe["httpGet"]["port"] == port["name"] for probe in probes)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -170,8 +173,38 @@ def test_the_sidecar_is_native_and_cannot_take_the_model_out_of_service(render: 
     watcher = watcher_of(render(SIDECAR))
     assert watcher in pod_of(render(SIDECAR))["initContainers"]
     assert watcher["restartPolicy"] == "Always"
-    assert "readinessProbe" not in watcher
-    assert watcher["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert "readinessProbe" not in watcher, "it would count for the Pod"
+    assert "startupProbe" not in watcher, "the model server would wait for it"
+    assert watcher["livenessProbe"]["httpGet"]["path"] == "/healthz"
+
+
+@pytest.mark.slow
+def test_a_sidecar_that_cannot_work_is_seen_running_before_it_ends(
+    render: Render, tmp_path: Path
+) -> None:
+    """The model server starts once the sidecar ran; one that ends at once may never be seen."""
+    watcher = watcher_of(render(SIDECAR))
+    (tmp_path / "bad.yml").write_text("unknown: 1\n", encoding="utf-8")
+    (script,) = watcher["args"]
+    (path,) = re.findall(r"/etc/\S+", script)
+    here = [*watcher["command"], script.replace(path, str(tmp_path / "bad.yml"))]
+    search = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    start = time.monotonic()
+    done = subprocess.run(
+        here, env=os.environ | {"PATH": search}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 78, done
+    assert time.monotonic() - start > 2, "longer than the second between two looks of a kubelet"
+
+
+def test_a_sidecar_told_to_end_in_its_first_seconds_does(render: Render) -> None:
+    watcher = watcher_of(render(SIDECAR))
+    with subprocess.Popen([*watcher["command"], *watcher["args"]]) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not children.read_text("ascii"):  # the shell sets its trap before it starts any
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait(60) == 143
 
 
 def test_the_sidecar_takes_two_lines_and_leaves_the_rest_of_the_deployment_alone(

@@ -139,7 +139,7 @@ FULL = dataclasses.replace(
     ),
     reload_at=10.0,
     checkpoint_at=20.0,
-    around=Around({"missed": 1}, {"unauthorized": 2}, {"churn": Inbox(5, {"full": 1}, 4)}),
+    around=Around({"missed": 1}, {"unauthorized": 2}, {"churn": Inbox(5, {"full": 1}, 3)}),
 )
 
 
