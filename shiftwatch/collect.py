@@ -110,8 +110,9 @@ class Collecting:
         files = [*listing.files, *self._segments()]
         known = store.known_payloads(self.model.name, (each.uri for each in files))
         new = [each for each in files if known.get(each.uri) != each]
-        for each in known.values():  # of plans that are made, where a crash came before the end
-            if segments.is_segment(each.uri):
+        # Of plans that are made, where a crash came before the end; never what was not read yet.
+        for each in files:
+            if known.get(each.uri) == each and segments.is_segment(each.uri):
                 Path(each.uri).unlink(missing_ok=True)
         self._counted = {each: self._counted[each] for each in new if each in self._counted}
         for part in parts([each for each in new if each not in self._counted]):

@@ -497,7 +497,8 @@ class WebSettings:
     allow_insecure: bool = False
     """Whether to listen on an address that others can reach, without tokens or client certificates."""
     public: tuple[str, ...] = ("/metrics", "/healthz", "/readyz")
-    """Paths that may be read without a token."""
+    """Paths that may be read without a token. ``/events/MODEL`` named here takes events without one,
+    since KServe's logger can show none; else they need an operator's."""
     requests_per_second: float = 50
     """Of one client address, in the long run; four times as many at once. Health and this machine
     itself are not counted."""

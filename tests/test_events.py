@@ -18,6 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +36,7 @@ from shiftwatch.settings import FieldError, ModelSettings, PayloadSettings, Sett
 from shiftwatch.web.events import MOST_BYTES, Events
 from shiftwatch.web.gate import Access, Gate
 from shiftwatch.web.tokens import TokenFile
+from tests.payload_logs import v2
 from tests.test_daemon import CONFIG, Running, folder, running, until
 
 __all__ = ["folder"]  # a fixture
@@ -67,6 +71,8 @@ def test_the_binary_mode_carries_its_attributes_in_headers_and_any_body() -> Non
     metadata = json.dumps({"Inference-Header-Content-Length": ["17"]})
     headers = binary("a", RESPONSE, **{"ce-metadata": metadata})
     assert records_of(headers, b"\x00\xff", NOW) == (Record("a", "response", b"\x00\xff", AT, 17),)
+    plain = binary("a", **{"inference-header-content-length": "17"})
+    assert records_of(plain, BODY, NOW)[0].header_bytes == 17
 
 
 def test_the_structured_mode_carries_data_as_json_as_text_or_as_base64() -> None:
@@ -357,9 +363,10 @@ RECEIVING = CONFIG.replace(
 )
 
 
-def send(daemon: Running, told: str, kind: str) -> int:
-    headers = binary(told, kind)
-    request = urllib.request.Request(daemon.url + "/events/churn", BODY, headers, method="POST")
+def post(daemon: Running, headers: Mapping[str, str], body: bytes) -> int:
+    request = urllib.request.Request(
+        daemon.url + "/events/churn", body, dict(headers), method="POST"
+    )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return int(answer.status)
 
@@ -372,10 +379,59 @@ def test_a_daemon_killed_right_after_it_acknowledged_has_lost_nothing(folder: Pa
         with running(folder) as daemon:
             before = daemon.metric('shiftwatch_events_buffered{model="churn"}')
             assert before == 20 * round_
-            assert {send(daemon, f"{round_}-{each}", REQUEST) for each in range(20)} == {202}
+            assert {post(daemon, binary(f"{round_}-{each}"), BODY) for each in range(20)} == {202}
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait(30)
     with running(folder) as daemon:
         assert daemon.metric('shiftwatch_events_buffered{model="churn"}') == len(ids)
         assert daemon.metric('shiftwatch_events_received_total{model="churn"}') == 0
     assert kept(folder / "batches") == ids
+
+
+DRIFTING = """\
+models:
+  - name: churn
+    reference: {folder}/reference.parquet
+    batches: {folder}/events
+    source: kserve
+    columns: {{prediction: [score]}}
+    payloads: {{receive: true, rows: 60, wait: 1h}}
+    tests: {{ks: {{}}}}
+schedule: {{every: 1s}}
+store: {{path: {folder}/history.db}}
+web: {{listen: "127.0.0.1:0"}}
+"""
+
+
+def talk(daemon: Running, first: int, shift: float) -> None:
+    """Sixty requests of four rows, each with its response."""
+    for number in range(first, first + 60):
+        rng = np.random.default_rng(number)
+        inputs = v2({"amount": rng.normal(shift, 1, 4).tolist()})
+        outputs = v2({"score": rng.uniform(size=4).tolist()}, "outputs")
+        for kind, body in ((REQUEST, inputs), (RESPONSE, outputs)):
+            assert post(daemon, binary(f"{number:05}", kind), body) == 202
+
+
+@pytest.mark.slow
+def test_events_over_http_become_batches_and_an_alarm_also_through_a_kill(tmp_path: Path) -> None:
+    rng = np.random.default_rng(99)
+    reference = {"amount": rng.normal(size=2000), "score": rng.uniform(size=2000)}
+    pq.write_table(pa.table(reference), tmp_path / "reference.parquet")
+    config = DRIFTING.format(folder=tmp_path)
+    (tmp_path / "shiftwatch.yml").write_text(config, encoding="utf-8")
+    alarm = 'shiftwatch_drift_alarm{model="churn",scope="input"}'
+    matched = 'shiftwatch_payloads_total{model="churn",outcome="matched"}'
+    with running(tmp_path) as daemon:
+        talk(daemon, 0, 0.0)
+        until(lambda: daemon.metric(matched) == 60 or None)
+        until(lambda: daemon.metric('shiftwatch_coverage_ratio{model="churn"}') == 1 or None)
+        assert daemon.metric(alarm) == 0.0
+        talk(daemon, 60, 3.0)
+        daemon.process.send_signal(signal.SIGKILL)  # acknowledged, and no batch made of it
+        daemon.process.wait(30)
+    with running(tmp_path) as daemon:
+        until(lambda: daemon.metric(alarm) == 1.0 or None)
+        until(lambda: daemon.metric('shiftwatch_events_buffered{model="churn"}') == 0 or None)
+        runs = daemon.json("/api/v1/models/churn/batches")["batches"]
+    assert [run["rows"] for run in runs] == [240, 240]
