@@ -77,7 +77,8 @@ class Collecting:
             plan = Plan(self.model.name, number, now, objects)
             store.plan_payloads(plan)
             last = self._make(store, ask, plan)
-            pending = [each for each in pending if each.listed not in objects]
+            taken = frozenset(objects)
+            pending = [each for each in pending if each.listed not in taken]
             yield last
             self._prune(now - keep_days * 86_400)
 

@@ -306,7 +306,8 @@ class PayloadSettings:
     """How logged requests and responses become batches, with ``source: kserve``."""
 
     rows: int = 1000
-    """Requests of a batch, about: objects of the log are taken whole."""
+    """Requests of a batch, about: objects of the log are taken whole, and never more than 2000 of
+    them or 64 MB. With a logger that writes an object for each record that is 1000 requests."""
     wait: str = "15m"
     """A batch is made of fewer when the oldest request has waited so long."""
     join: str = "2m"
