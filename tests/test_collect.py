@@ -200,6 +200,21 @@ def test_an_object_written_again_under_its_key_is_a_new_one(
     assert run.batch.rows == 240
 
 
+def test_logs_in_the_format_that_kserve_writes_by_default_are_told_of(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    folder_ = tmp_path / "log" / "models" / "churn" / "predictor"
+    folder_.mkdir(parents=True)
+    (folder_ / "7c1d-request.json").write_text("[]", encoding="utf-8")
+    with watching(tmp_path, model) as monitor:
+        assert list(monitor.step()) == []
+        (status,) = monitor.snapshot.models
+        assert "7c1d-request.json" in str(status.fault)
+        assert "format: parquet" in str(status.fault)
+        write(tmp_path / "log", "a", [half for pair in requests(0, 60) for half in pair])
+        assert len(list(monitor.step())) == 1, "it is enough that what comes is Parquet"
+
+
 class Crash(Exception):  # noqa: N818 - no error: the end of the process
     pass
 
