@@ -105,7 +105,7 @@ def _tried(
         Worker(settings.limits, bar, reach_of(settings)) as worker,
     ):
         try:
-            listed = files_now(context.model.batches, worker)
+            listed = _arrived(context.model, worker)
             newest = max(listed, key=lambda each: (each.modified_ns, each.uri), default=None)
         except ShiftwatchError as fault:
             faults.append(("batches", fault))
@@ -114,6 +114,13 @@ def _tried(
         except ShiftwatchError as fault:
             faults.insert(0, ("model" if isinstance(fault, ModelError) else "reference", fault))
     return surveyed, faults
+
+
+def _arrived(model: ModelSettings, worker: Worker) -> tuple[Listed, ...]:
+    """What there is to judge; nothing yet where the daemon makes the folder, for received events."""
+    if model.payloads.receive and not Path(model.batches).exists():
+        return ()
+    return tuple(files_now(model.batches, worker))
 
 
 def _tell(name: str, surveyed: Surveyed, say: Say) -> None:
