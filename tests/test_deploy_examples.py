@@ -113,6 +113,7 @@ def test_events_are_taken_without_a_token_and_nothing_else_is(render: Render, fo
     command = [sys.executable, "-m", "shiftwatch", "check", str(path)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, "the volume is empty at first"
+    assert "a batch of 1000 rows" in checked.stdout, "what `payloads.rows` says"
     event = {
         "ce_specversion": "1.0",
         "ce_id": "1",
