@@ -77,7 +77,8 @@ class Collecting:
             plan = Plan(self.model.name, number, now, objects)
             store.plan_payloads(plan)
             last = self._make(store, ask, plan)
-            pending = [each for each in pending if each.listed not in objects]
+            taken = frozenset(objects)
+            pending = [each for each in pending if each.listed not in taken]
             yield last
             self._prune(now - keep_days * 86_400)
 
@@ -109,8 +110,9 @@ class Collecting:
         files = [*listing.files, *self._segments()]
         known = store.known_payloads(self.model.name, (each.uri for each in files))
         new = [each for each in files if known.get(each.uri) != each]
-        for each in known.values():  # of plans that are made, where a crash came before the end
-            if segments.is_segment(each.uri):
+        # Of plans that are made, where a crash came before the end; never what was not read yet.
+        for each in files:
+            if known.get(each.uri) == each and segments.is_segment(each.uri):
                 Path(each.uri).unlink(missing_ok=True)
         self._counted = {each: self._counted[each] for each in new if each in self._counted}
         for part in parts([each for each in new if each not in self._counted]):

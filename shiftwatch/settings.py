@@ -306,7 +306,8 @@ class PayloadSettings:
     """How logged requests and responses become batches, with ``source: kserve``."""
 
     rows: int = 1000
-    """Requests of a batch, about: objects of the log are taken whole."""
+    """Requests of a batch, about: objects of the log are taken whole, and never more than 2000 of
+    them or 64 MB. With a logger that writes an object for each record that is 1000 requests."""
     wait: str = "15m"
     """A batch is made of fewer when the oldest request has waited so long."""
     join: str = "2m"
@@ -496,7 +497,8 @@ class WebSettings:
     allow_insecure: bool = False
     """Whether to listen on an address that others can reach, without tokens or client certificates."""
     public: tuple[str, ...] = ("/metrics", "/healthz", "/readyz")
-    """Paths that may be read without a token."""
+    """Paths that may be read without a token. ``/events/MODEL`` named here takes events without one,
+    since KServe's logger can show none; else they need an operator's."""
     requests_per_second: float = 50
     """Of one client address, in the long run; four times as many at once. Health and this machine
     itself are not counted."""

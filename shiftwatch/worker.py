@@ -30,7 +30,7 @@ from typing import Any, Self
 
 from shiftwatch.errors import TimeLimitError, WorkerDiedError, WorkerError
 from shiftwatch.progress import Listener, Progress
-from shiftwatch.requests import Keep, Prepare, Reach, Request, Survey
+from shiftwatch.requests import Keep, MakePayloads, Prepare, Reach, Request, Survey
 from shiftwatch.settings import LimitSettings
 
 _ENVIRONMENT = {
@@ -149,8 +149,12 @@ class Worker:
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def _patience(self, request: Request) -> float:
-        """Seconds to wait: the limit is for a batch; a reference is larger, and prepared once."""
-        factor = _PREPARE_FACTOR if isinstance(request, Prepare | Survey | Keep) else 1.0
+        """Seconds to wait: the limit is for a check; a reference is larger, and prepared once.
+
+        What makes a batch of thousands of objects may take as long.
+        """
+        longer = isinstance(request, Prepare | Survey | Keep | MakePayloads)
+        factor = _PREPARE_FACTOR if longer else 1.0
         return self._limits.seconds * factor
 
     def _most_cpu_seconds(self) -> int:

@@ -13,11 +13,15 @@ import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +37,7 @@ from shiftwatch.settings import FieldError, ModelSettings, PayloadSettings, Sett
 from shiftwatch.web.events import MOST_BYTES, Events
 from shiftwatch.web.gate import Access, Gate
 from shiftwatch.web.tokens import TokenFile
+from tests.payload_logs import v2
 from tests.test_daemon import CONFIG, Running, folder, running, until
 
 __all__ = ["folder"]  # a fixture
@@ -67,6 +72,8 @@ def test_the_binary_mode_carries_its_attributes_in_headers_and_any_body() -> Non
     metadata = json.dumps({"Inference-Header-Content-Length": ["17"]})
     headers = binary("a", RESPONSE, **{"ce-metadata": metadata})
     assert records_of(headers, b"\x00\xff", NOW) == (Record("a", "response", b"\x00\xff", AT, 17),)
+    plain = binary("a", **{"inference-header-content-length": "17"})
+    assert records_of(plain, BODY, NOW)[0].header_bytes == 17
 
 
 def test_the_structured_mode_carries_data_as_json_as_text_or_as_base64() -> None:
@@ -275,6 +282,22 @@ def test_every_event_is_passed_on_as_it_came_without_the_token(tmp_path: Path) -
     assert letters.status()["churn"].dropped == {}
 
 
+def test_a_change_that_is_refused_leaves_those_who_receive_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with sink() as (url, came):
+        before = model(tmp_path / "log", forward_to=url)
+        letters = Letters([before], clock=lambda: NOW)
+        letters.take("churn", binary("a"), BODY)
+        other = replace(model(tmp_path / "file"), name="other")
+        for changed in ([other], [other, model(tmp_path / "log", buffer_mb=1)]):
+            with pytest.raises(ConfigError, match="cannot be kept"):
+                letters.update(changed)
+            assert letters.take("churn", binary("b"), BODY) == ""
+        until(lambda: len(came) == 3 or None)
+        letters.close()
+    assert kept(tmp_path / "log") == ["a", "b", "b"]
+
+
 def has_failed(letters: Letters) -> bool | None:
     return letters.status()["churn"].dropped == {"forward_failed": 2} or None
 
@@ -357,9 +380,10 @@ RECEIVING = CONFIG.replace(
 )
 
 
-def send(daemon: Running, told: str, kind: str) -> int:
-    headers = binary(told, kind)
-    request = urllib.request.Request(daemon.url + "/events/churn", BODY, headers, method="POST")
+def post(daemon: Running, headers: Mapping[str, str], body: bytes) -> int:
+    request = urllib.request.Request(
+        daemon.url + "/events/churn", body, dict(headers), method="POST"
+    )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return int(answer.status)
 
@@ -372,10 +396,59 @@ def test_a_daemon_killed_right_after_it_acknowledged_has_lost_nothing(folder: Pa
         with running(folder) as daemon:
             before = daemon.metric('shiftwatch_events_buffered{model="churn"}')
             assert before == 20 * round_
-            assert {send(daemon, f"{round_}-{each}", REQUEST) for each in range(20)} == {202}
+            assert {post(daemon, binary(f"{round_}-{each}"), BODY) for each in range(20)} == {202}
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait(30)
     with running(folder) as daemon:
         assert daemon.metric('shiftwatch_events_buffered{model="churn"}') == len(ids)
         assert daemon.metric('shiftwatch_events_received_total{model="churn"}') == 0
     assert kept(folder / "batches") == ids
+
+
+DRIFTING = """\
+models:
+  - name: churn
+    reference: {folder}/reference.parquet
+    batches: {folder}/events
+    source: kserve
+    columns: {{prediction: [score]}}
+    payloads: {{receive: true, rows: 60, wait: 1h}}
+    tests: {{ks: {{}}}}
+schedule: {{every: 1s}}
+store: {{path: {folder}/history.db}}
+web: {{listen: "127.0.0.1:0"}}
+"""
+
+
+def talk(daemon: Running, first: int, shift: float) -> None:
+    """Sixty requests of four rows, each with its response."""
+    for number in range(first, first + 60):
+        rng = np.random.default_rng(number)
+        inputs = v2({"amount": rng.normal(shift, 1, 4).tolist()})
+        outputs = v2({"score": rng.uniform(size=4).tolist()}, "outputs")
+        for kind, body in ((REQUEST, inputs), (RESPONSE, outputs)):
+            assert post(daemon, binary(f"{number:05}", kind), body) == 202
+
+
+@pytest.mark.slow
+def test_events_over_http_become_batches_and_an_alarm_also_through_a_kill(tmp_path: Path) -> None:
+    rng = np.random.default_rng(99)
+    reference = {"amount": rng.normal(size=2000), "score": rng.uniform(size=2000)}
+    pq.write_table(pa.table(reference), tmp_path / "reference.parquet")
+    config = DRIFTING.format(folder=tmp_path)
+    (tmp_path / "shiftwatch.yml").write_text(config, encoding="utf-8")
+    alarm = 'shiftwatch_drift_alarm{model="churn",scope="input"}'
+    matched = 'shiftwatch_payloads_total{model="churn",outcome="matched"}'
+    with running(tmp_path) as daemon:
+        talk(daemon, 0, 0.0)
+        until(lambda: daemon.metric(matched) == 60 or None)
+        until(lambda: daemon.metric('shiftwatch_coverage_ratio{model="churn"}') == 1 or None)
+        assert daemon.metric(alarm) == 0.0
+        talk(daemon, 60, 3.0)
+        daemon.process.send_signal(signal.SIGKILL)  # acknowledged, and no batch made of it
+        daemon.process.wait(30)
+    with running(tmp_path) as daemon:
+        until(lambda: daemon.metric(alarm) == 1.0 or None)
+        until(lambda: daemon.metric('shiftwatch_events_buffered{model="churn"}') == 0 or None)
+        runs = daemon.json("/api/v1/models/churn/batches")["batches"]
+    assert [run["rows"] for run in runs] == [240, 240]

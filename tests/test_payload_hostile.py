@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shiftwatch.payload import segments
-from shiftwatch.payload.plan import Made, Plan
+from shiftwatch.payload.plan import MOST_BYTES, MOST_OBJECTS, Counted, Made, Plan, cut
 from shiftwatch.payload.records import Record
 from shiftwatch.payload.rows import beside
 from shiftwatch.settings import PayloadSettings
@@ -109,14 +109,32 @@ def test_an_event_of_any_time_and_any_id_is_a_row(at: float, tmp_path: Path) -> 
     assert table["request_id"].to_pylist() == ["\\ud800"]
 
 
+def test_an_object_written_again_before_its_batch_is_made_counts_in_a_later_one(
+    tmp_path: Path,
+) -> None:
+    planned = listed(write(tmp_path / "log", "a", [GOOD]))
+    path = write(tmp_path / "log", "a", [GOOD, record("more", "request", v2({"x": [2.5]}))])
+    plans = [Plan("churn", 1, 4e9, (planned,)), Plan("churn", 2, 4e9, (listed(path),))]
+    rows = [payloads.make(p, PayloadSettings(), str(tmp_path / "batches")).rows for p in plans]
+    assert rows == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [(1, MOST_OBJECTS), (1_000_000, MOST_BYTES // 1_000_000), (10**9, 1)]
+)
+def test_a_batch_is_made_of_no_more_objects_and_bytes_than_a_worker_can_take(
+    size: int, most: int
+) -> None:
+    waiting = [Counted(Listed(f"{n:05}", size, n), 1) for n in range(2 * MOST_OBJECTS)]
+    taken = cut(waiting, None, now=0.0, rows=10**6, patience=(1e9, 1e9))
+    assert taken == tuple(each.listed for each in waiting[:most])
+
+
 def test_an_output_takes_neither_the_place_of_an_input_nor_of_another_output() -> None:
     inputs: Mapping[str, Sequence[Any]] = {"x": (1,), "prediction_x": (2,)}
     assert beside(inputs, {"x": (3,)}) == {**inputs, "prediction_prediction_x": (3,)}
-    assert list(beside({"x": (1,)}, {"prediction_x": (3,), "x": (2,)}).values()) == [
-        (1,),
-        (2,),
-        (3,),
-    ]
+    told = beside({"x": (1,)}, {"x": (2,), "prediction_x": (3,)})
+    assert told == {"x": (1,), "prediction_prediction_x": (2,), "prediction_x": (3,)}
 
 
 NAMES = st.text(max_size=3) | st.sampled_from(["x", "x_0", "request_id", "\ud800"])

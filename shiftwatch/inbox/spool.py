@@ -69,6 +69,8 @@ class Spool:
         """Events on disk of which no batch was made, as of some second ago; read without a lock,
         since a scrape must not wait for a disk."""
         self._count()
+        if self._closed:
+            self._start()  # nobody may send again, and these are used up all the same
 
     def keep(self, records: Sequence[Record]) -> None:
         """Write records, all or none; from then on they are kept.
@@ -93,9 +95,7 @@ class Spool:
             if self._size >= SEGMENT_BYTES:
                 self._close()
             self._count()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._tend, name="spool", daemon=True)
-                self._thread.start()
+            self._start()
 
     def close(self) -> None:
         """Close the segment at hand; events that come later begin another."""
@@ -113,6 +113,12 @@ class Spool:
 
     def _bytes(self) -> int:
         return self._size + sum(size for size, _ in self._closed.values())
+
+    def _start(self) -> None:
+        """Tend from the first event on: a model that nobody sends to costs no thread."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._tend, name="spool", daemon=True)
+            self._thread.start()
 
     def _count(self) -> None:
         self.waiting = self._events + sum(events for _, events in self._closed.values())

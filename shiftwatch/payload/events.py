@@ -14,12 +14,13 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 from shiftwatch.payload.bodies import MalformedError
-from shiftwatch.payload.records import TYPES, Record, header_length
+from shiftwatch.payload.records import HEADER_LENGTH, TYPES, Record, header_length
 
 _ONE = "application/cloudevents+json"
 _MANY = "application/cloudevents-batch+json"
@@ -52,7 +53,10 @@ def records_of(headers: Mapping[str, str], body: bytes, now: float) -> tuple[Rec
     form = headers.get("content-type", "").partition(";")[0].strip().lower()
     if form not in (_ONE, _MANY):
         told = {name[3:]: unquote(text) for name, text in headers.items() if name[:3] == "ce-"}
-        return (_record(told, body, now),)
+        record = _record(told, body, now)
+        # A sender that is no logger may pass the header on as it is.
+        length = header_length(json.dumps({HEADER_LENGTH: [headers.get(HEADER_LENGTH, "")]}))
+        return (record if length is None else replace(record, header_bytes=length),)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 
 from shiftwatch.values import Listed
 
+MOST_OBJECTS = 2000
+"""Of a batch: each is opened by itself, and a batch is made within ``limits.seconds``. As many as
+1000 requests and their responses are where the logger writes an object for each."""
+MOST_BYTES = 64_000_000
+"""Of the objects of a batch together, unless the first alone has more: a worker holds them all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -63,7 +69,9 @@ def cut(
 ) -> tuple[Listed, ...] | None:
     """The objects of the next batch, oldest first; None while it is not due.
 
-    A batch is due when enough requests are there, or when the oldest has waited long enough.
+    A batch is due when enough requests are there, or when the oldest has waited long enough. It is
+    due as well, with fewer requests, before it would be of more than :data:`MOST_OBJECTS` objects or
+    :data:`MOST_BYTES` bytes.
 
     Parameters
     ----------
@@ -88,8 +96,11 @@ def cut(
     """
     ordered = sorted(pending, key=lambda each: (each.listed.modified_ns, each.listed.uri))
     taken: list[Listed] = []
-    requests = 0
+    requests = size = 0
     for each in ordered:
+        size += each.listed.size
+        if taken and (len(taken) == MOST_OBJECTS or size > MOST_BYTES):
+            return tuple(taken)
         taken.append(each.listed)
         requests += each.requests
         if requests >= rows:

@@ -29,6 +29,7 @@ from shiftwatch.payload.joining import Pair, join
 from shiftwatch.payload.plan import Counted, Made, Plan
 from shiftwatch.payload.records import TYPES, Record, of_row
 from shiftwatch.payload.rows import OUTPUT, beside, columns_of
+from shiftwatch.places import is_remote
 from shiftwatch.settings import PayloadSettings
 from shiftwatch.source.facts import opened
 from shiftwatch.values import Finding, Listed, Piece
@@ -144,6 +145,8 @@ class _Reading:
 
     def of(self, listed: Listed) -> list[Record]:
         found: list[Record] = []
+        if _is_other(listed):
+            return found
         try:
             for row in _rows(listed):
                 try:
@@ -155,6 +158,20 @@ class _Reading:
         except (DataError, OSError, KeyError, pa.ArrowException):
             self.malformed[UNREADABLE] += 1
         return found
+
+
+def _is_other(listed: Listed) -> bool:
+    """Whether a file was written again since it was planned: it is listed as a new one then.
+
+    Of objects in a store nothing is asked: that would be one more question for each.
+    """
+    if is_remote(listed.uri):
+        return False
+    try:
+        facts = Path(listed.uri).stat()
+    except OSError:
+        return False  # reading it will tell
+    return (facts.st_size, facts.st_mtime_ns) != (listed.size, listed.modified_ns)
 
 
 def _at(listed: Listed) -> float:
