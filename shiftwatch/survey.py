@@ -18,7 +18,7 @@ from shiftwatch.errors import DataError
 from shiftwatch.phases import Fitted, fitted, span_of
 from shiftwatch.reference import JOINT, Reference
 from shiftwatch.requests import Survey, Surveyed
-from shiftwatch.settings import ByRows, ByTime, WindowSettings
+from shiftwatch.settings import ByRows, ByTime, ModelSettings
 from shiftwatch.source import parquet
 from shiftwatch.source.plan import batch_id
 from shiftwatch.values import TESTED_SCOPES, Batch, FileFacts, Piece, Scope
@@ -44,22 +44,21 @@ def survey(watched: Watch, request: Survey) -> Surveyed:
     request
         Names the newest file, whose size and hours stand for those of a batch.
     """
+    model = watched.context.model
     newest = None
     if request.newest is not None:
-        newest = parquet.inspect(request.newest, watched.context.model.columns.time)
+        newest = parquet.inspect(request.newest, model.columns.time)
     fit = _fitted(watched, newest)
     reference = fit.watched.reference
-    rows = _batch_rows(reference.rows, newest, watched.context.model.window)
-    told = ([fit.doubt] if fit.doubt else []) + list(
-        doubts(reference, rows, watched.context.model, fit.span)
-    )
-    policy = decide.Policy.of(watched.context.alarms, watched.context.model.tolerance)
+    rows = _batch_rows(reference.rows, newest, model)
+    told = ([fit.doubt] if fit.doubt else []) + list(doubts(reference, rows, model, fit.span))
+    policy = decide.Policy.of(watched.context.alarms, model.tolerance)
     level = policy.level().check
     facts = {
         **reference.order,
         **_extremes(reference),
         **_outlook(reference, rows, level),
-        "timed": watched.context.model.columns.time is not None,
+        "timed": model.columns.time is not None,
         "season": watched.reference.order["season"],
         "batch_rows": rows,
         "doubts": told,
@@ -80,8 +79,11 @@ def _fitted(watched: Watch, newest: FileFacts | None) -> Fitted:
     return fitted(watched, span)
 
 
-def _batch_rows(reference_rows: int, newest: FileFacts | None, window: WindowSettings) -> int:
+def _batch_rows(reference_rows: int, newest: FileFacts | None, model: ModelSettings) -> int:
+    window = model.window
     rows = max(window.min_rows, reference_rows // _USUAL_SHARE)
+    if model.source == "kserve":
+        rows = model.payloads.rows
     if newest is not None and newest.fault is None and newest.rows:
         rows = newest.rows
         if isinstance(window.by, ByTime) and newest.time_min is not None:

@@ -21,7 +21,7 @@ from shiftwatch.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-FOLDERS = ("base", "examples/monitored", "examples/sidecar")
+FOLDERS = ("base", "examples/monitored", "examples/sidecar", "examples/kserve")
 OTHERS = ("examples/demo", "examples/per-model")
 SIDECAR = "examples/sidecar"
 VERSIONS = ("1.29", "1.33", "1.36")
