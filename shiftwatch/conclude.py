@@ -153,5 +153,6 @@ def _settled(basis: Basis, observed: Observed, decisions: Sequence[Decision]) ->
             on=any(decision.alarm for decision in tested),
             raised=any(decision.raised for decision in tested),
             cleared=tuple(decision.scope for decision in tested if decision.cleared),
+            seen=tuple(each.scope for each in tested if each.raised and "check" in each.crossed),
         ),
     )

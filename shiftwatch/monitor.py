@@ -86,7 +86,7 @@ class Monitor:
             self._departed = self._departed.costs_with(left)
         for name, watched in self._watched.items():
             known = before._watched.get(name)
-            if known is not None and known.context == watched.context:
+            if known is not None and known.same_as(watched):
                 self._watched[name] = known
             elif known is not None:
                 watched.tally = known.tally

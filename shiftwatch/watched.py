@@ -59,6 +59,11 @@ class Watched:
     looking: Looking = field(default_factory=Looking)
     """What is remembered from one look at the batches to the next."""
 
+    def same_as(self, other: Watched) -> bool:
+        """Whether both are of the same configuration, also of what lies behind the batches."""
+        logs = [each.collecting and each.collecting.model for each in (self, other)]
+        return self.context == other.context and logs[0] == logs[1]
+
     @property
     def waiting(self) -> Mapping[str, float]:
         """Files that cannot be read yet, and since when; an outage of their store is no verdict."""

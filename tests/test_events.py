@@ -13,6 +13,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -279,6 +280,22 @@ def test_every_event_is_passed_on_as_it_came_without_the_token(tmp_path: Path) -
     assert [headers["ce-id"] for headers, _ in came] == ["a", "b", "c"]
     assert all(body == BODY and "authorization" not in headers for headers, body in came)
     assert letters.status()["churn"].dropped == {}
+
+
+def test_a_change_that_is_refused_leaves_those_who_receive_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with sink() as (url, came):
+        before = model(tmp_path / "log", forward_to=url)
+        letters = Letters([before], clock=lambda: NOW)
+        letters.take("churn", binary("a"), BODY)
+        other = replace(model(tmp_path / "file"), name="other")
+        for changed in ([other], [other, model(tmp_path / "log", buffer_mb=1)]):
+            with pytest.raises(ConfigError, match="cannot be kept"):
+                letters.update(changed)
+            assert letters.take("churn", binary("b"), BODY) == ""
+        until(lambda: len(came) == 3 or None)
+        letters.close()
+    assert kept(tmp_path / "log") == ["a", "b", "b"]
 
 
 def has_failed(letters: Letters) -> bool | None:

@@ -471,6 +471,24 @@ def test_a_monitor_goes_on_with_what_has_not_changed_and_keeps_the_counters_of_t
         assert list(after.step()) == []
 
 
+def test_a_log_that_lies_elsewhere_after_a_reload_is_read_there(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    (tmp_path / "new-log").mkdir()
+    logged = replace(model, source="kserve", batches=str(tmp_path / "batches"))
+    moved = replace(logged, batches=str(tmp_path / "new-log"))
+    settings, later = (settings_of(tmp_path, each) for each in (logged, moved))
+    with Store.open(settings.store.path, clock=time.time) as store:
+        before = Monitor(settings, store, time.time, {"m": "test"})
+        same, after = (Monitor(each, store, time.time, {"m": "test"}) for each in (settings, later))
+        for monitor, log in ((same, logged.batches), (after, moved.batches)):
+            monitor.inherit(before)
+            collecting = monitor._watched["m"].collecting
+            assert collecting is not None
+            assert collecting.model.batches == log
+        assert same._watched["m"] is before._watched["m"]
+
+
 def test_a_check_that_began_before_a_reload_ends_with_the_monitor_after_it(
     tmp_path: Path, model: ModelSettings
 ) -> None:
@@ -612,3 +630,28 @@ def test_a_tolerance_for_a_column_that_does_not_exist_is_refused(
     assert fault is not None
     assert "`tolerance` names 'amount_'" in fault
     assert "amount, plan" in fault
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_alarm_that_a_check_has_seen_ends_soon_after_the_shift_does(
+    seed: int, tmp_path: Path, model: ModelSettings
+) -> None:
+    """Charts of the pool, which one bad batch throws up, held it for a hundred batches and more."""
+    for index in range(25):
+        shift = 2.0 if index == 5 else 0.0
+        start = START + timedelta(days=index)
+        _write(tmp_path, f"{index:02}.parquet", _table(500, 50_000 * seed + index, shift, start))
+    runs = judge(tmp_path, model)
+    on = [index for index, run in enumerate(runs) if scope(run, "input").alarm]
+    assert on[0] == 5
+    assert len(on) <= 6
+    assert scope(runs[5], "input").crossed[0] == "check"
+
+
+def test_a_shift_that_goes_on_keeps_its_alarm(tmp_path: Path, model: ModelSettings) -> None:
+    for index in range(25):
+        shift = 0.6 if index >= 5 else 0.0
+        start = START + timedelta(days=index)
+        _write(tmp_path, f"{index:02}.parquet", _table(500, 900 + index, shift, start))
+    runs = judge(tmp_path, model)
+    assert [scope(run, "input").alarm for run in runs] == [False] * 5 + [True] * 20

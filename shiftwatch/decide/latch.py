@@ -63,14 +63,19 @@ class _Scoped:
     columns: tuple[str, ...]
     also: tuple[str, ...]
 
-    def crossed(self, *, alarmed: bool) -> tuple[str, ...]:
+    def crossed(self, *, alarmed: bool, frozen: bool) -> tuple[str, ...]:
         """Layers whose threshold was crossed on this very batch.
 
         While an alarm is on only the check by itself crosses anew: a chart stays high for a while,
-        and a window still holds the batches that raised the alarm.
+        and a window still holds the batches that raised the alarm. While that of another scope is
+        on the pool stands still, and what it happens to be off by adds up in every chart.
         """
         check = self.p_value is not None and self.p_value <= self.level
-        slow = [name for name, layer in self.slow.items() if layer.crossed and not alarmed]
+        slow = [
+            name
+            for name, layer in self.slow.items()
+            if layer.crossed and not alarmed and not (frozen and name == "pool")
+        ]
         return (*(("check",) if check else ()), *slow)
 
     def loud(self, *, by_window: bool) -> bool:
@@ -114,6 +119,7 @@ def decide(
     weighed = weigh(looked.results, looked.skipped, policy)
     movers = named(weighed, level.check)
     also = also_moving(weighed)
+    frozen = any(state.scopes.get(scope, ScopeState()).alarm for scope in TESTED_SCOPES)
     decisions = []
     scopes: dict[Scope, ScopeState] = {}
     for scope in TESTED_SCOPES:
@@ -126,7 +132,7 @@ def decide(
             columns=_targets(movers, scope),
             also=_targets(also, scope),
         )
-        decision, scopes[scope] = _tested(scope, scoped, past, batch_id)
+        decision, scopes[scope] = _tested(scope, scoped, (past, batch_id), frozen=frozen)
         decisions.append(decision)
     schema = _schema(looked.findings, (state.scopes.get("schema", ScopeState()), batch_id))
     scopes["schema"] = ScopeState(schema.alarm, 0, schema.since)
@@ -148,8 +154,9 @@ def _targets(results: Sequence[TwoSampleResult], scope: Scope) -> tuple[str, ...
 
 
 def _tested(
-    scope: Scope, scoped: _Scoped, before: ScopeState, batch_id: str
+    scope: Scope, scoped: _Scoped, past: tuple[ScopeState, str], *, frozen: bool
 ) -> tuple[Decision, ScopeState]:
+    before, batch_id = past
     if scoped.p_value is None:
         decision = Decision(
             scope,
@@ -163,7 +170,7 @@ def _tested(
             change_from=before.change_from,
         )
         return decision, before
-    crossed = scoped.crossed(alarmed=before.alarm)
+    crossed = scoped.crossed(alarmed=before.alarm, frozen=frozen)
     quiet = 0 if scoped.loud(by_window=before.by_window) else before.quiet + 1
     cleared = before.alarm and not crossed and quiet >= QUIET_CHECKS
     alarm = bool(crossed) or (before.alarm and not cleared)

@@ -8,6 +8,7 @@ Never: raises for anything a request may hold.
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -53,7 +54,7 @@ class Letters:
         Raises
         ------
         ConfigError
-            If a folder cannot be used.
+            If a folder cannot be used. Those before go on to receive then.
         """
         wanted = {model.name: model for model in models if model.payloads.receive}
         with self._changing:
@@ -62,6 +63,8 @@ class Letters:
                 for name, box in self._boxes.items()
                 if name in wanted and box.serves(wanted[name])
             }
+            for name in wanted.keys() - kept.keys():
+                _refuse_unusable(wanted[name])  # before anything is closed
             for name in self._boxes.keys() - kept.keys():
                 self._boxes[name].close()  # before another one looks into the same folder
             before = self.status()
@@ -166,8 +169,23 @@ def _spool(model: ModelSettings) -> Spool:
     try:
         return Spool(Path(model.batches), model.payloads.buffer_mb * 1_000_000)
     except OSError as fault:
-        raise ConfigError(
-            f"events cannot be kept: {fault.strerror}",
-            where=model.batches,
-            hint="with `payloads: {receive: true}`, `batches` is a folder that can be written",
-        ) from fault
+        raise _unusable(model, fault) from fault
+
+
+def _refuse_unusable(model: ModelSettings) -> None:
+    """Try to write where events are to be kept."""
+    folder = Path(model.batches)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        raise _unusable(model, fault) from fault
+
+
+def _unusable(model: ModelSettings, fault: OSError) -> ConfigError:
+    return ConfigError(
+        f"events cannot be kept: {fault.strerror}",
+        where=model.batches,
+        hint="with `payloads: {receive: true}`, `batches` is a folder that can be written",
+    )

@@ -86,6 +86,11 @@ def settle(basis: Basis, observed: Observed, alarms: Alarms) -> Memory:
         # Once the pool grows again no chart may hold a batch that never entered it.
         scopes = TESTED_SCOPES if thawed else alarms.cleared
         memory = replace(growing.begun_anew(basis, memory, scopes), held={})
+    elif alarms.seen:
+        # A chart that one large shift has thrown up comes down by half a deviation a batch, less what
+        # the pool, which stands still, is off by: it could hold the alarm for a hundred quiet batches.
+        # What a check sees by itself it also sees end.
+        memory = growing.begun_anew(basis, memory, alarms.seen)
     used = set(np.unique(memory.charts.starts).tolist())
     used |= {window.first for window in memory.windows if window.held}
     ids = {number: name for number, name in memory.ids.items() if number in used}

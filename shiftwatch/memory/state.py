@@ -156,3 +156,5 @@ class Alarms:
     in every window that still holds it."""
     cleared: tuple[Scope, ...] = ()
     """Scopes whose alarm ended: their charts begin anew, and all windows."""
+    seen: tuple[Scope, ...] = ()
+    """Scopes whose alarm rose by a check alone: their charts begin anew at once."""
