@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shiftwatch.attempt import Call
+from shiftwatch.errors import DataError
 from shiftwatch.look import Looking, parts
 from shiftwatch.payload import segments
 from shiftwatch.payload.plan import Counted, Made, Plan, cut
@@ -63,7 +64,8 @@ class Collecting:
         Raises
         ------
         DataError
-            If the log cannot be listed; nothing is lost.
+            If the log cannot be listed, or has files of another format and none of ours; nothing is
+            lost.
         """
         settings = self.model.payloads
         (self._folder / "batches").mkdir(parents=True, exist_ok=True)
@@ -71,6 +73,8 @@ class Collecting:
             yield self._make(store, ask, plan)
         pending = self._pending(store, ask)
         number, last = store.last_payloads(self.model.name)
+        if not pending and not number:
+            _check_format(self.model.batches)
         patience = (settings.wait_seconds, settings.join_seconds)
         while (objects := cut(pending, last, now, settings.rows, patience)) is not None:
             number += 1
@@ -135,3 +139,17 @@ class Collecting:
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     path.unlink()
+
+
+def _check_format(log: str) -> None:
+    """DataError if a folder without a Parquet file holds logs as KServe writes them by default."""
+    if is_remote(log):
+        return
+    for ending in ("json", "csv"):
+        found = next(Path(log).rglob(f"*-re*.{ending}"), None)  # ...-request, ...-response
+        if found is not None:
+            raise DataError(
+                "is a payload log in another format than Parquet, which alone is read",
+                where=str(found),
+                hint="write `storage: {parameters: {format: parquet}}` into the service's logger",
+            )

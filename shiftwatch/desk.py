@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from shiftwatch import config
 from shiftwatch.acceptance import Span
+from shiftwatch.collect import watched_settings
 from shiftwatch.document import from_document, to_document, with_day
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.look import confined
@@ -162,7 +163,8 @@ class Desk:
     def request_check(self, model: str, path: str | None) -> str:
         """Queue a look for due batches, or a report on one file."""
         if path is not None:
-            folder = next(m.batches for m in self.settings.models if m.name == model)
+            told = next(m for m in self.settings.models if m.name == model)
+            folder = watched_settings(told, self.settings.store.path).batches
             confined(folder, path)  # refuse before anything is queued
         job = uuid4().hex[:16]
         with self._lock:

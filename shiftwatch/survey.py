@@ -46,7 +46,7 @@ def survey(watched: Watch, request: Survey) -> Surveyed:
     """
     model = watched.context.model
     newest = None
-    if request.newest is not None and model.source != "kserve":  # an object of a log is no batch
+    if request.newest is not None:
         newest = parquet.inspect(request.newest, model.columns.time)
     fit = _fitted(watched, newest)
     reference = fit.watched.reference

@@ -81,10 +81,9 @@ def test_an_alert_comes_holds_over_a_restart_resolves_and_a_dead_monitor_is_told
 
 
 def config(port: int) -> str:
-    """The demo's, guarded by tokens, and without memory of past batches, so that it calms soon."""
+    """The demo's, guarded by tokens."""
     web = f'"127.0.0.1:{port}", tokens_file: tokens, public: [/healthz, /readyz]'
-    text = demo.CONFIG.format(listen="X").replace('"X"', web)
-    return text + "alarms: {memory: none}\n"
+    return demo.CONFIG.format(listen="X").replace('"X"', web)
 
 
 def metrics_pass_the_linter(port: int, token: str, promtool: str) -> None:

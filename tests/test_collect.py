@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shiftwatch import collect
+from shiftwatch import collect, config
 from shiftwatch.monitor import Monitor
 from shiftwatch.payload import segments
 from shiftwatch.payload.plan import Made, Plan
@@ -198,6 +200,50 @@ def test_an_object_written_again_under_its_key_is_a_new_one(
     write(tmp_path / "log", "same", [h for p in requests(100, 60) for h in p])
     (run,) = judged(tmp_path, model)
     assert run.batch.rows == 240
+
+
+def test_logs_in_the_format_that_kserve_writes_by_default_are_told_of(
+    tmp_path: Path, model: ModelSettings
+) -> None:
+    folder_ = tmp_path / "log" / "models" / "churn" / "predictor"
+    folder_.mkdir(parents=True)
+    (folder_ / "7c1d-request.json").write_text("[]", encoding="utf-8")
+    with watching(tmp_path, model) as monitor:
+        assert list(monitor.step()) == []
+        (status,) = monitor.snapshot.models
+        assert "7c1d-request.json" in str(status.fault)
+        assert "format: parquet" in str(status.fault)
+        write(tmp_path / "log", "a", [half for pair in requests(0, 60) for half in pair])
+        assert len(list(monitor.step())) == 1, "it is enough that what comes is Parquet"
+
+
+@pytest.mark.usefixtures("model")  # its reference
+def test_a_history_of_a_log_is_checked_reported_and_recomputed_like_any_other(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "c.yml").write_text(
+        "models:\n  - name: churn\n    reference: reference.parquet\n    batches: log\n"
+        "    source: kserve\n    payloads: {rows: 50}\n    columns: {prediction: score}\n",
+        encoding="utf-8",
+    )
+
+    def ran(*arguments: str) -> str:
+        command = [sys.executable, "-W", "error", "-m", "shiftwatch", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for number in range(2):
+        halves = [half for pair in requests(60 * number, 60) for half in pair]
+        write(tmp_path / "log", f"o{number}", halves)
+    assert "a batch of 240 rows" not in ran("check", "c.yml"), "records of a log are no rows"
+    assert ran("once", "c.yml").count("240 rows") == 2
+    assert "a batch of 240 rows" in ran("check", "c.yml")
+    assert "2 recomputed, 2 the same" in ran("verify", "--history", "c.yml")
+    settings = config.load(tmp_path / "c.yml", {})
+    with Store.open(settings.store.path, clock=time.time) as store:
+        monitor = Monitor(settings, store, time.time, {"churn": "test"})
+        assert monitor.check_file("churn", "00000002.parquet").batch.rows == 240
 
 
 class Crash(Exception):  # noqa: N818 - no error: the end of the process

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -51,11 +51,15 @@ class Steward:
 class Office:
     """A desk with a history, and the files it may be asked about."""
 
-    def __init__(self, folder: Path, store: Store) -> None:
+    def __init__(
+        self, folder: Path, store: Store, source: Literal["parquet", "kserve"] = "parquet"
+    ) -> None:
         self.batches = folder / "batches"
         self.batches.mkdir()
         (self.batches / "a.parquet").touch()
-        model = ModelSettings(MODEL, reference="r.parquet", batches=str(self.batches))
+        model = ModelSettings(
+            MODEL, reference="r.parquet", batches=str(self.batches), source=source
+        )
         settings = Settings((model,), store=StoreSettings(store.path))
         self.store = store
         self.steward = Steward(Monitor(settings, store, time.time, {MODEL: "test"}))
@@ -223,6 +227,18 @@ def test_a_path_outside_or_of_no_file_is_refused_before_anything_is_queued(
     with pytest.raises(DataError):
         office.desk.request_check(MODEL, path)
     assert office.desk._jobs == {}
+
+
+def test_files_of_a_log_are_no_batches_and_those_made_of_it_are(tmp_path: Path) -> None:
+    with Store.open(str(tmp_path / "s.db"), clock=lambda: sample_runs.JUDGED_AT) as store:
+        office = Office(tmp_path, store, source="kserve")
+        made = tmp_path / "s.payloads" / MODEL / "batches"
+        made.mkdir(parents=True)
+        (made / "00000001.parquet").touch()
+        with pytest.raises(DataError):
+            office.desk.request_check(MODEL, "a.parquet")
+        assert office.desk.request_check(MODEL, "00000001.parquet")
+        office.desk.close()
 
 
 def test_the_oldest_jobs_are_forgotten(office: Office) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from shiftwatch import config
+from shiftwatch.collect import watched_settings
 from shiftwatch.errors import ModelError, ShiftwatchError
 from shiftwatch.look import files_now, reach_of
 from shiftwatch.promise import pace_seconds, promise_text, survey_lines
@@ -105,7 +106,7 @@ def _tried(
         Worker(settings.limits, bar, reach_of(settings)) as worker,
     ):
         try:
-            listed = _arrived(context.model, worker)
+            listed = _batches(context.model, settings, worker)
             newest = max(listed, key=lambda each: (each.modified_ns, each.uri), default=None)
         except ShiftwatchError as fault:
             faults.append(("batches", fault))
@@ -116,11 +117,15 @@ def _tried(
     return surveyed, faults
 
 
-def _arrived(model: ModelSettings, worker: Worker) -> tuple[Listed, ...]:
-    """What there is to judge; nothing yet where the daemon makes the folder, for received events."""
+def _batches(model: ModelSettings, settings: Settings, worker: Worker) -> Sequence[Listed]:
+    """Batches there are; of a log those made of it so far, since its objects are none."""
     if model.payloads.receive and not Path(model.batches).exists():
-        return ()
-    return tuple(files_now(model.batches, worker))
+        return ()  # the daemon makes the folder that it receives events into
+    listed = files_now(model.batches, worker)
+    made = watched_settings(model, settings.store.path).batches
+    if made == model.batches:
+        return listed
+    return files_now(made, worker) if Path(made).is_dir() else ()
 
 
 def _tell(name: str, surveyed: Surveyed, say: Say) -> None:
