@@ -246,6 +246,22 @@ def test_a_history_of_a_log_is_checked_reported_and_recomputed_like_any_other(
         assert monitor.check_file("churn", "00000002.parquet").batch.rows == 240
 
 
+def test_used_segments_are_forgotten_in_time_and_objects_that_may_still_lie_there_are_not(
+    tmp_path: Path,
+) -> None:
+    day = 86_400.0
+    objects = [Listed(f"/log/{name}", 1, 1) for name in ("1.events", "a.parquet")]
+    later = [Listed(f"/log/{name}", 1, 1) for name in ("2.events", "b.parquet")]
+    with Store.open(str(tmp_path / "s.db"), clock=time.time) as store:
+        for number, (at, planned) in enumerate([(0.0, objects), (9 * day, later)], start=1):
+            plan = Plan("churn", number, at, tuple(planned))
+            store.plan_payloads(plan)
+            store.note_payloads(plan, Made(1))
+        store.forget(5.0, {}, 10 * day)
+        known = store.known_payloads("churn", [each.uri for each in (*objects, *later)])
+    assert set(known) == {"/log/a.parquet", "/log/2.events", "/log/b.parquet"}
+
+
 class Crash(Exception):  # noqa: N818 - no error: the end of the process
     pass
 

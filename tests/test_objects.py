@@ -28,6 +28,7 @@ from shiftwatch.requests import Check, Inspect, List, Reach, Request
 from shiftwatch.settings import (
     KsSettings,
     ModelSettings,
+    PayloadSettings,
     S3Settings,
     StoresSettings,
     TestsSettings,
@@ -39,6 +40,7 @@ from shiftwatch.verbs.verifying import verify_history
 from shiftwatch.worker import Worker
 from tests import onnx_models as onnx
 from tests.object_store import KEYS, Line, put, s3, swift
+from tests.payload_logs import asked_and_answered, write
 from tests.streams import settings_of
 
 pytestmark = pytest.mark.slow
@@ -200,6 +202,31 @@ def test_of_a_long_backlog_nothing_is_read_twice_because_the_store_went_away(
         assert [_essence(run) for run in monitor.step()] == undisturbed
     names = [uri.rpartition("/")[2][0] for uri in asked]
     assert names == ["0", "1", "2", "2", "3"]
+
+
+def test_a_payload_log_in_a_store_becomes_batches_once_whatever_the_store_does(
+    tmp_path: Path, local: ModelSettings, bucket: Any, line: Line
+) -> None:
+    rng = np.random.default_rng(3)
+    for number in range(12):
+        told = {"amount": rng.normal(size=50).tolist(), "plan": ["a", "b"] * 25}
+        halves = asked_and_answered(f"id{number}", told, rng.uniform(size=50).tolist())
+        path = write(tmp_path / "log", f"id{number}-request", halves)
+        put(bucket, path, f"box/log/{path.relative_to(tmp_path / 'log')}")
+    model = replace(
+        local, batches="s3://box/log", source="kserve", payloads=PayloadSettings(rows=6, wait="1h")
+    )
+    line.after = 1500
+    with _monitor(tmp_path / "house", model, _stores(line.port, "1s")) as monitor:
+        line.state = "cut"
+        assert list(monitor.step()) == []
+        assert "does not answer" in _fault(monitor)
+        line.state = "open"
+        assert [run.batch.rows for run in monitor.step()] == [300, 300]
+        assert list(monitor.step()) == []
+        (status,) = monitor.snapshot.models
+        assert status.counts.payloads["matched"] == 12
+        assert status.counts.malformed == {}
 
 
 def test_a_short_outage_is_waited_out_and_nobody_notices(

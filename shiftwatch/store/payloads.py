@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from shiftwatch.payload.plan import Made, Plan
+from shiftwatch.payload.segments import SUFFIX
 from shiftwatch.values import Listed
 
 
@@ -87,8 +88,16 @@ def last(connection: sqlite3.Connection, model: str) -> tuple[int, Made | None]:
 def forget(connection: sqlite3.Connection, before: float) -> None:
     """Forget plans of long ago but the newest of each model.
 
-    Their objects stay known: one that still lies in the log would be taken for new otherwise.
+    Their objects stay known: one that still lies in the log would be taken for new otherwise. Not so
+    segments of received events, of which there is one each few seconds: they are taken away once
+    they are used, and none comes back.
     """
+    connection.execute(
+        "DELETE FROM payload_objects WHERE uri LIKE ? AND EXISTS"
+        " (SELECT 1 FROM payload_plans AS p WHERE p.model = payload_objects.model"
+        " AND p.number = payload_objects.number AND p.planned_at < ? AND p.made IS NOT NULL)",
+        (f"%{SUFFIX}", before),
+    )
     connection.execute(
         "DELETE FROM payload_plans WHERE planned_at < ? AND made IS NOT NULL AND number <"
         " (SELECT max(number) FROM payload_plans AS p WHERE p.model = payload_plans.model)",

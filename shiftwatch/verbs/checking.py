@@ -118,10 +118,12 @@ def _tried(
 
 
 def _batches(model: ModelSettings, settings: Settings, worker: Worker) -> Sequence[Listed]:
-    """Batches there are; of a log those made of it so far, since its objects are none."""
-    if model.payloads.receive and not Path(model.batches).exists():
-        return ()  # the daemon makes the folder that it receives events into
-    listed = files_now(model.batches, worker)
+    """Batches there are; of a log those made of it so far, since its objects are none.
+
+    A log is listed all the same, to see that it can be, unless the daemon makes its folder.
+    """
+    unmade = model.payloads.receive and not Path(model.batches).exists()
+    listed = () if unmade else files_now(model.batches, worker)
     made = watched_settings(model, settings.store.path).batches
     if made == model.batches:
         return listed

@@ -164,14 +164,17 @@ def _scrapes(board: Any) -> Any:
             lines(
                 About(
                     "Series",
-                    "Samples of a scrape, and those of columns that were left out. Too many for "
+                    "Samples of a scrape, and those of columns that its checks left out. Too many for "
                     "your Prometheus: lower `limits.series_per_model`.",
                     "short",
                     8,
                     7,
                 ),
                 Query(f"scrape_samples_scraped{{{ON}}} {WAS_OURS}", "{{instance}}"),
-                Query(f"sum(shiftwatch_series_dropped_total{{{ON}}})", "left out"),
+                Query(
+                    f"sum(increase(shiftwatch_series_dropped_total{{{ON}}}[1h]))",
+                    "left out, an hour",
+                ),
             )
         )
         .with_panel(
