@@ -28,7 +28,7 @@ HERE = {"/var/lib/shiftwatch": ".", "/model/": "", "/etc/shiftwatch-tokens/": ""
 def blocks() -> list[str]:
     """Kustomizations of the page, with paths instead of its stand-ins for where they lie."""
     found = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    return [block for block in found if "components:" in block]
+    return [each for each in found if "\ncomponents:" in f"\n{each}"]
 
 
 def rendered(folder: Path, text: str, render: Render) -> list[dict[str, Any]]:
