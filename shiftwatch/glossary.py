@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ast
 import difflib
-import inspect
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from shiftwatch import settings
 from shiftwatch.alerts import meanings
@@ -70,7 +70,8 @@ _Fields = list[tuple[str, str, tuple[str, ...]]]
 
 def _classes() -> dict[str, tuple[str, _Fields]]:
     """First line and fields of every class of the settings, by name."""
-    nodes = ast.parse(inspect.getsource(settings)).body
+    sources = (path.read_text("utf-8") for path in sorted(Path(settings.__path__[0]).glob("*.py")))
+    nodes = [node for source in sources for node in ast.parse(source).body]
     found = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     return {
         name: ((ast.get_docstring(node) or "").partition("\n")[0], list(_fields(node, found)))
