@@ -24,7 +24,7 @@ demo: setup-run ## watch a small model drift; DEMO_ARGS="--batches 20 --exit" en
 test: setup system-packages ## the whole test suite; SHIFTWATCH_REQUIRE=all turns skips into failures
 	$(PYTEST)
 
-check: setup ## format, lint, types, import contracts, spelling, fast tests: about a minute
+check: setup ## format, lint, types, import contracts, spelling, fast tests: a minute and a half
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy

@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shiftwatch.monitor import Monitor
-from shiftwatch.settings import AlarmSettings, ModelSettings, Settings, StoreSettings
+from shiftwatch.settings import (
+    AlarmSettings,
+    ColumnSettings,
+    KsSettings,
+    ModelSettings,
+    Settings,
+    StoreSettings,
+    TestsSettings,
+)
 from shiftwatch.store import Store
 from shiftwatch.values import Decision, Run, Scope
 
@@ -20,6 +28,19 @@ LONG_AGO = 1_600_000_000.0
 def settings_of(folder: Path, *models: ModelSettings) -> Settings:
     return Settings(
         models=models, alarms=AlarmSettings(), store=StoreSettings(str(folder / "s.db"))
+    )
+
+
+def ks_model(folder: Path, reference: pa.Table) -> ModelSettings:
+    """A model of KS alone, so that a check takes milliseconds, with its reference and its folder."""
+    pq.write_table(reference, folder / "reference.parquet")
+    (folder / "batches").mkdir()
+    return ModelSettings(
+        name="m",
+        reference=str(folder / "reference.parquet"),
+        batches=str(folder / "batches"),
+        columns=ColumnSettings(time="at"),
+        tests=TestsSettings(ks=KsSettings()),
     )
 
 

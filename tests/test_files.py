@@ -28,15 +28,13 @@ from shiftwatch.settings import (
     ByRows,
     ByTime,
     ColumnSettings,
-    KsSettings,
     ModelSettings,
-    TestsSettings,
     WindowSettings,
 )
 from shiftwatch.status import ModelStatus
 from shiftwatch.store import Store
 from shiftwatch.values import Run
-from tests.streams import LONG_AGO, settings_of
+from tests.streams import LONG_AGO, ks_model, settings_of
 
 pytestmark = pytest.mark.slow  # every test starts real workers
 
@@ -47,15 +45,7 @@ GRACE = 300.0
 
 @pytest.fixture
 def model(tmp_path: Path) -> ModelSettings:
-    pq.write_table(table(2000, 0), tmp_path / "reference.parquet")
-    (tmp_path / "batches").mkdir()
-    return ModelSettings(
-        name="m",
-        reference=str(tmp_path / "reference.parquet"),
-        batches=str(tmp_path / "batches"),
-        columns=ColumnSettings(time="at"),
-        tests=TestsSettings(ks=KsSettings()),
-    )
+    return ks_model(tmp_path, table(2000, 0))
 
 
 def table(rows: int, seed: int, shift: float = 0.0, day: int = 0) -> pa.Table:

@@ -26,8 +26,6 @@ from shiftwatch.requests import Check, Inspect, List, Request
 from shiftwatch.settings import (
     ByRows,
     ByTime,
-    ColumnSettings,
-    KsSettings,
     ModelSettings,
     TestsSettings,
     ToleranceSettings,
@@ -37,7 +35,7 @@ from shiftwatch.status import Snapshot
 from shiftwatch.store import Store
 from shiftwatch.values import Run
 from shiftwatch.worker import Worker
-from tests.streams import LONG_AGO, judge, scope, settings_of
+from tests.streams import LONG_AGO, judge, ks_model, scope, settings_of
 
 pytestmark = pytest.mark.slow  # every test starts real workers
 
@@ -59,15 +57,7 @@ def _table(rows: int, seed: int, shift: float = 0.0, start: datetime = START) ->
 @pytest.fixture
 def model(tmp_path: Path) -> ModelSettings:
     """Only KS, so that a check takes milliseconds; the fold and the store are the subject."""
-    pq.write_table(_table(2000, 0), tmp_path / "reference.parquet")
-    (tmp_path / "batches").mkdir()
-    return ModelSettings(
-        name="m",
-        reference=str(tmp_path / "reference.parquet"),
-        batches=str(tmp_path / "batches"),
-        columns=ColumnSettings(time="at"),
-        tests=TestsSettings(ks=KsSettings()),
-    )
+    return ks_model(tmp_path, _table(2000, 0))
 
 
 def _write(tmp_path: Path, name: str, table: pa.Table) -> Path:
