@@ -335,6 +335,47 @@ class Acceptance:
     at: float
 
 
+AnnotationKind = Literal["note", "known_change", "silence"]
+"""What an operator says of a stretch of time: a remark; that a change is known and meant; that
+nobody is to be called by its alarms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A word of an operator on a stretch of a model's time, as the history keeps it.
+
+    Times are unix seconds UTC. ``start`` to ``until`` (half open, None: not known yet) is what it is
+    about; ``by`` who said it, ``at`` when. A word is never deleted: ``ended_at`` and ``ended_by`` say
+    when and by whom it was taken back, and it is in force no longer. ``scopes`` are those whose
+    alarms a silence holds, empty for all of them. A silence changes no verdict and no alarm: it is
+    exported, and the alerts heed it.
+    """
+
+    id: int
+    model: str
+    kind: AnnotationKind
+    text: str
+    start: float
+    until: float | None
+    by: str
+    at: float
+    scopes: tuple[Scope, ...] = ()
+    ended_at: float | None = None
+    ended_by: str = ""
+
+    def in_force(self, now: float) -> bool:
+        """Whether it is in force at a moment.
+
+        Examples
+        --------
+        >>> word = Annotation(1, "churn", "silence", "campaign", 10.0, 20.0, "ada", 5.0)
+        >>> word.in_force(15.0), word.in_force(20.0)
+        (True, False)
+        """
+        begun = self.start <= now and (self.until is None or now < self.until)
+        return begun and (self.ended_at is None or now < self.ended_at)
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What one check took. Joules are None where nothing can be read or estimated."""
