@@ -7,6 +7,7 @@ import base64
 import hashlib
 import logging
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shiftwatch.web import create_app
-from shiftwatch.web.app import ROUTER
 from shiftwatch.web.buckets import Buckets
 from shiftwatch.web.gate import Access, Gate
 from shiftwatch.web.probes import PROBES
+from shiftwatch.web.routes import ROUTERS
 from shiftwatch.web.tokens import TokenFile
 from tests.test_tokens import Clock
 from tests.test_web import board_of, problem
@@ -60,8 +61,9 @@ def ask(
 def everything() -> list[tuple[str, str]]:
     """Every method of every route, on both paths of the door."""
     asked = {
-        (method, route.path.format(model="churn", job="7c1d"))  # type: ignore[attr-defined] # of each
-        for route in ROUTER.routes
+        (method, re.sub(r"{\w+}", "7c1d", route.path.replace("{model}", "churn")))  # type: ignore[attr-defined] # of each
+        for router in ROUTERS
+        for route in router.routes
         for method in route.methods  # type: ignore[attr-defined] # likewise
     }
     probes = {(method, path) for path in PROBES for method in ("GET", "HEAD", "POST")}

@@ -1,0 +1,76 @@
+"""What operators take as the new normal.
+
+In:    their words.
+Out:   JSON of ``shapes``.
+Never: changes what was judged.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query
+
+from shiftwatch.web import shapes
+from shiftwatch.web.description import example
+from shiftwatch.web.problems import ANY_OTHER, described
+from shiftwatch.web.routes.asked import OfBoard, OfModel
+
+ROUTER = APIRouter(responses=ANY_OTHER)
+
+
+@ROUTER.get(
+    "/api/v1/models/{model}/acceptance",
+    tags=["models"],
+    summary="What is taken as normal",
+    responses={**example(shapes.EXAMPLES["acceptances"]), **described(404, 503)},
+)
+def acceptance(board: OfBoard, model: OfModel) -> shapes.AcceptancesShape:
+    """The accepted reference in force, if any, and everything that was said on it before."""
+    words = [shapes.acceptance_shape(word) for word in board.acceptances(model.name)]
+    in_force = words[0] if words and words[0].kind == "accepted" else None
+    return shapes.AcceptancesShape(model.name, in_force, words)
+
+
+@ROUTER.post(
+    "/api/v1/models/{model}/acceptance",
+    tags=["models"],
+    summary="Accept as the new normal",
+    status_code=201,
+    responses={
+        **example(shapes.EXAMPLES["acceptance"], 201, "In force from the next batch on."),
+        **described(400, 403, 404, 422, 503),
+    },
+)
+def accept(
+    board: OfBoard,
+    model: OfModel,
+    first: Annotated[
+        str | None,
+        Body(alias="from", max_length=200, description="First batch; where the change began."),
+    ] = None,
+    last: Annotated[
+        str | None, Body(alias="to", max_length=200, description="Last batch; the newest.")
+    ] = None,
+    note: Annotated[str, Body(max_length=2000, description="Why.")] = "",
+) -> shapes.AcceptanceShape:
+    """Take the rows of judged batches as the reference, until the configured one changes.
+
+    Alarms start anew with the next batch. What was judged stays as it is.
+    """
+    return shapes.acceptance_shape(board.accept(model.name, first=first, last=last, note=note))
+
+
+@ROUTER.delete(
+    "/api/v1/models/{model}/acceptance",
+    tags=["models"],
+    summary="Return to the configured reference",
+    responses={**example(shapes.EXAMPLES["acceptance"]), **described(400, 403, 404, 503)},
+)
+def undo_acceptance(
+    board: OfBoard,
+    model: OfModel,
+    note: Annotated[str, Query(max_length=2000, description="Why.")] = "",
+) -> shapes.AcceptanceShape:
+    """End what was accepted. Alarms start anew with the next batch."""
+    return shapes.acceptance_shape(board.undo_acceptance(model.name, note))
