@@ -1,0 +1,154 @@
+"""The verbs that tell: compare, report, verify, explain, version.
+
+In:    files, a history, a name.
+Out:   a table, a page, a document, a meaning.
+Never: changes a history.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from shiftwatch import __version__
+from shiftwatch.cli.application import (
+    SHIFT,
+    USAGE,
+    ConfigPath,
+    FailOnAlarm,
+    Json,
+    app,
+    chosen,
+    faults_told,
+    print_run,
+    refuse_absent,
+    write,
+)
+
+
+@app.command()
+def compare(  # noqa: PLR0913 - options, not arguments
+    reference: Annotated[Path, typer.Argument(help="Parquet file or folder.")],
+    current: Annotated[Path, typer.Argument(help="Parquet file or folder.")],
+    *,
+    model: Annotated[Path | None, typer.Option(help="ONNX model; adds its predictions.")] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="Integer column to test as categories.")
+    ] = None,
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
+    fail_on_alarm: FailOnAlarm = False,
+) -> None:
+    """Hold two Parquet files or folders against each other; no daemon, no configuration."""
+    from shiftwatch.compare import compare_files  # noqa: PLC0415
+    from shiftwatch.settings import AlarmSettings, ModelSettings  # noqa: PLC0415
+    from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
+
+    refuse_absent(reference, current, model)
+    with faults_told():
+        settings = ModelSettings(
+            name="compare",
+            reference=str(reference),
+            batches=str(current),
+            model=str(model) if model is not None else None,
+            categorical=tuple(categorical or ()),
+        )
+        with closing(Bar(sys.stderr)) as bar:
+            judged = compare_files(settings, alarms=AlarmSettings(), listener=bar)
+        if html is not None:
+            from shiftwatch.report import render_html  # noqa: PLC0415
+
+            write(html, render_html(judged))
+        if as_json:
+            print_run(judged, 1, as_json=True)
+        else:
+            from shiftwatch.report import table  # noqa: PLC0415
+
+            typer.echo(table(judged))
+    if fail_on_alarm and judged.alarm:
+        raise typer.Exit(SHIFT)
+
+
+@app.command()
+def report(
+    config: ConfigPath,
+    *,
+    model: Annotated[str | None, typer.Option(help="Model; the only one if not given.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Batch id; the newest if not given.")] = None,
+    output_format: Annotated[Literal["html", "json"], typer.Option("--format")] = "html",
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; else standard output.")
+    ] = None,
+) -> None:
+    """Write the report of a stored batch."""
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.verbs.reporting import reported  # noqa: PLC0415
+
+    with faults_told():
+        settings = configuration.load(config, os.environ)
+        name = chosen([m.name for m in settings.models], model)
+        text = reported(settings, name, batch, output_format)
+    if text is None:
+        wanted = f"no batch {batch}" if batch is not None else "no batch yet"
+        typer.echo(f"error: {name}: {wanted} in {settings.store.path}", err=True)
+        raise typer.Exit(USAGE)
+    if output is None:
+        typer.echo(text)
+    else:
+        with faults_told():
+            write(output, text)
+
+
+@app.command()
+def verify(
+    target: Annotated[
+        Path, typer.Argument(metavar="REPORT", help="Report as JSON; with --history, CONFIG.")
+    ],
+    *,
+    history: Annotated[
+        bool, typer.Option("--history", help="Every stored batch of a configuration, in order.")
+    ] = False,
+    model: Annotated[str | None, typer.Option(help="With --history: only this model.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Recompute a verdict from the same bytes; status 0 if it is the same, 1 if not."""
+    from shiftwatch import config as configuration  # noqa: PLC0415
+    from shiftwatch.verbs import verifying  # noqa: PLC0415
+
+    with faults_told():
+        if history:
+            settings = configuration.load(target, os.environ)
+            if model is not None:
+                chosen([m.name for m in settings.models], model)
+            status = verifying.verify_history(settings, model, as_json=as_json, say=typer.echo)
+        else:
+            status = verifying.verify_report(str(target), as_json=as_json, say=typer.echo)
+    raise typer.Exit(status)
+
+
+@app.command()
+def explain(
+    name: Annotated[
+        str, typer.Argument(help="A test, metric, alert, key, finding or skip reason.")
+    ],
+) -> None:
+    """Say what a name means."""
+    from shiftwatch.glossary import meaning, similar  # noqa: PLC0415
+
+    text = meaning(name)
+    if text is None:
+        tried = ", ".join(similar(name))
+        typer.echo(f"error: nothing is called {name!r}; try one of: {tried}", err=True)
+        raise typer.Exit(USAGE)
+    typer.echo(f"{name}: {text}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
