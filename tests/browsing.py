@@ -49,7 +49,7 @@ class Browser:
 
     chromium: Any
 
-    def open(  # noqa: PLR0913 - what a reader's browser may be set to
+    def open(
         self,
         url: str = "about:blank",
         *,
