@@ -150,7 +150,7 @@ def _look(desk: Desk, run: Run) -> None:
     if run.verdict == "error":
         raise RuntimeError(run.reasons)
     metrics.render(desk.snapshot())
-    desk.html(_NAME, run.batch.id)
+    desk.report(_NAME, run.batch.id, "html")
 
 
 def main() -> None:

@@ -18,12 +18,12 @@ from uuid import uuid4
 from shiftwatch import config
 from shiftwatch.acceptance import Span
 from shiftwatch.collect import watched_settings
-from shiftwatch.document import from_document, to_document, with_day
+from shiftwatch.document import to_document
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.look import confined
 from shiftwatch.monitor import Monitor
-from shiftwatch.promise import promised
-from shiftwatch.report import render_html
+from shiftwatch.report import Format
+from shiftwatch.reports import Archive, timeline
 from shiftwatch.settings import Settings
 from shiftwatch.status import Around, Snapshot
 from shiftwatch.store import Store
@@ -36,8 +36,6 @@ _MOST_JOBS = 50
 
 _MOST_WAITING = 200
 """Jobs that may wait for their turn; more are refused, so asking costs no memory."""
-
-_TIMELINE = 200
 
 
 class Steward(Protocol):
@@ -108,31 +106,17 @@ class Desk:
         rows = self._store.runs(model, limit=limit, before=before, verdict=verdict)
         return [asdict(row) | {"state": row.verdict} for row in rows]
 
-    def document(self, model: str, batch: str | None) -> Mapping[str, Any] | None:
-        """The report of a batch as JSON."""
+    def report(self, model: str, batch: str | None, form: Format) -> str | None:
+        """The report of a batch in a format."""
         run = self._on_demand(model, batch)
-        if run is not None:
-            return to_document(run)
-        document = self._store.document(model, batch)
+        document = self._store.document(model, batch) if run is None else to_document(run)
         if document is None:
             return None
-        judged_at = from_document(document).judged_at
-        return with_day(document, self._store.day_cost(model, judged_at))
-
-    def html(self, model: str, batch: str | None) -> str | None:
-        """The report of a batch as a page."""
-        run = self._on_demand(model, batch) or self._store.run(model, batch)
-        if run is None:
-            return None
-        day = self._store.day_cost(model, run.judged_at)
-        points, alarms = self.timeline(model, _TIMELINE), self.settings.alarms
-        told = promised(points, alarms.per_checks, alarms.false_alarms.per_days)
-        return render_html(run, timeline=points, promise=told, linked=True, day=day)
+        return Archive(self._store, self.settings.alarms, linked=True).report(document, form)
 
     def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest verdicts."""
-        points = self._store.timeline(model, limit)
-        return [asdict(point) | {"state": point.verdict} for point in points]
+        return timeline(self._store, model, limit)
 
     def effective_config(self) -> Mapping[str, Any]:
         """The configuration in force, secrets masked."""

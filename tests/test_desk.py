@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from shiftwatch.acceptance import Span
 from shiftwatch.desk import Desk
-from shiftwatch.document import to_document
+from shiftwatch.document import to_document, with_day
 from shiftwatch.errors import ConfigError, DataError, WorkerError
 from shiftwatch.monitor import Monitor
 from shiftwatch.settings import ModelSettings, Settings, StoreSettings
@@ -46,6 +47,13 @@ class Steward:
 
     def undo_acceptance(self, model: str, note: str) -> Acceptance:
         return self.monitor.undo_acceptance(model, note)
+
+
+def document_of(office: Office, model: str, batch: str | None) -> dict[str, Any] | None:
+    """The report of a batch as JSON, read again."""
+    text = office.desk.report(model, batch, "json")
+    document: dict[str, Any] | None = None if text is None else json.loads(text)
+    return document
 
 
 class Office:
@@ -137,12 +145,12 @@ def test_a_report_on_a_file_can_be_read_and_enters_no_history(
     state = office.ended(office.desk.request_check(MODEL, "a.parquet"))
     assert state["status"] == "done"
     assert state["report"] == f"/api/v1/models/{MODEL}/report?batch=on-demand"
-    assert office.desk.document(MODEL, "on-demand") == to_document(run)
-    page = office.desk.html(MODEL, "on-demand")
+    assert document_of(office, MODEL, "on-demand") == with_day(to_document(run), None)
+    page = office.desk.report(MODEL, "on-demand", "html")
     assert page is not None
     assert "<html" in page
-    assert office.desk.document(MODEL, None) is None, "the newest is the newest stored"
-    assert office.desk.html(MODEL, None) is None
+    assert document_of(office, MODEL, None) is None, "the newest is the newest stored"
+    assert office.desk.report(MODEL, None, "html") is None
     assert list(office.desk.runs(MODEL, limit=10, before=None, verdict=None)) == []
     assert list(office.desk.timeline(MODEL, 10)) == []
 
@@ -152,7 +160,7 @@ def test_reports_say_what_the_day_up_to_their_batch_cost(office: Office) -> None
     later = replace(first, batch=replace(first.batch, id="later"), judged_at=first.judged_at + 3600)
     for run in (first, later):
         office.commit(run)
-    document = office.desk.document(MODEL, "later")
+    document = document_of(office, MODEL, "later")
     assert document is not None
     assert document["cost"]["last_day"] == {
         "checks": 2,
@@ -160,7 +168,10 @@ def test_reports_say_what_the_day_up_to_their_batch_cost(office: Office) -> None
         "cpu_seconds": first.cost.cpu_seconds + later.cost.cpu_seconds,
         "energy_joules": 0.0,
     }
-    page, before = office.desk.html(MODEL, "later"), office.desk.html(MODEL, first.batch.id)
+    page, before = (
+        office.desk.report(MODEL, "later", "html"),
+        office.desk.report(MODEL, first.batch.id, "html"),
+    )
     assert page is not None
     assert before is not None
     assert "The 24 hours up to it: 2 checks" in page
@@ -173,14 +184,14 @@ def test_a_report_on_demand_never_shadows_a_stored_verdict(
     stored = _run("same", sample_runs.shift())
     office.answers(monkeypatch, _run("same", sample_runs.no_shift()))
     office.ended(office.desk.request_check(MODEL, "a.parquet"))
-    before = office.desk.document(MODEL, "same")
+    before = document_of(office, MODEL, "same")
     assert before is not None
     assert before["state"] == "no_shift"
     office.commit(stored)
-    after = office.desk.document(MODEL, "same")
+    after = document_of(office, MODEL, "same")
     assert after is not None
     assert after["state"] == "shift"
-    newest = office.desk.document(MODEL, None)
+    newest = document_of(office, MODEL, None)
     assert newest == after
 
 
@@ -189,9 +200,9 @@ def test_a_report_of_another_model_is_not_found(
 ) -> None:
     office.answers(monkeypatch, _run("one"))
     office.ended(office.desk.request_check(MODEL, "a.parquet"))
-    assert office.desk.document("other", "one") is None
-    assert office.desk.document(MODEL, "two") is None
-    assert office.desk.html(MODEL, "two") is None
+    assert document_of(office, "other", "one") is None
+    assert document_of(office, MODEL, "two") is None
+    assert office.desk.report(MODEL, "two", "html") is None
     assert office.desk.job("none") is None
 
 
@@ -273,7 +284,7 @@ def test_the_oldest_reports_on_demand_are_forgotten(
     for number in range(52):
         office.answers(monkeypatch, _run(f"run-{number}"))
         office.ended(office.desk.request_check(MODEL, "a.parquet"))
-    kept = [office.desk.document(MODEL, f"run-{number}") is not None for number in range(52)]
+    kept = [document_of(office, MODEL, f"run-{number}") is not None for number in range(52)]
     assert kept == [False] * 2 + [True] * 50
 
 
@@ -302,7 +313,7 @@ def test_a_page_links_past_batches_and_says_the_promise_at_the_pace_seen(office:
         end = sample_runs.JUDGED_AT + 3600 * number
         office.commit(replace(run, batch=replace(run.batch, event_time_end=end)))
     office.commit(_run("b4", sample_runs.by_pool()))
-    page = office.desk.html(MODEL, "b4")
+    page = office.desk.report(MODEL, "b4", "html")
     assert page is not None
     assert f'<a href="?batch={first}&amp;format=html">' in page
     assert "at most 1 expected false alarm in 1000 checks: 1 in 42 days at one batch every" in page

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shiftwatch.errors import ConfigError
-from shiftwatch.report import render_html
+from shiftwatch.report import Format, render_html
 from shiftwatch.settings import TlsSettings, WebSettings
 from shiftwatch.status import Snapshot
 from shiftwatch.web import create_app
@@ -437,6 +437,6 @@ class Reporting(TableBoard):
         super().__init__(now)
         self._report = report
 
-    def html(self, model: str, batch: str | None) -> str:
-        del model, batch
+    def report(self, model: str, batch: str | None, form: Format) -> str:
+        del model, batch, form
         return self._report

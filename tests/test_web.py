@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import re
 import socket
 import subprocess
@@ -26,10 +27,12 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from pydantic import TypeAdapter
+from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from shiftwatch.errors import ConfigError, DataError, StoreError
 from shiftwatch.quarantine import Broken
+from shiftwatch.report import Format
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.values import (
     VERDICTS,
@@ -44,6 +47,7 @@ from shiftwatch.values import (
 )
 from shiftwatch.web import create_app, shapes
 from shiftwatch.web.app import build
+from shiftwatch.web.formats import answered
 
 HOSTILE = "<script>alert('x')</script>\"&\u202egpj.exe\u2066"
 
@@ -160,16 +164,14 @@ class TableBoard:
             if (before is None or row["seq"] < before) and verdict in (None, row["state"])
         ][:limit]
 
-    def document(self, model: str, batch: str | None) -> Mapping[str, Any] | None:
+    def report(self, model: str, batch: str | None, form: Format) -> str | None:
         self.waiting.release()
         self.gate.wait(60)
         self._raise()
-        if batch in (None, "0123456789abcdef") and self.now.models[0].last_run:
-            return {"schema_version": 1, "model": model, "state": "no_shift"}
-        return None
-
-    def html(self, model: str, batch: str | None) -> str | None:
-        return "<!doctype html><title>report</title>" if self.document(model, batch) else None
+        if batch not in (None, "0123456789abcdef") or not self.now.models[0].last_run:
+            return None
+        document = {"schema_version": 1, "model": model, "state": "no_shift"}
+        return json.dumps(document) if form == "json" else f"<!doctype html><title>{form}</title>"
 
     def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:
         del model
@@ -429,15 +431,58 @@ def test_an_unknown_model_is_answered_with_the_known_ones(rest: str) -> None:
     assert document["models"] == ["churn", "fraud"]
 
 
-def test_a_report_comes_in_both_formats() -> None:
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        ("html", "text/html; charset=utf-8"),
+        ("json", "application/json"),
+        ("markdown", "text/markdown; charset=utf-8"),
+        ("csv", "text/csv; charset=utf-8"),
+    ],
+)
+def test_a_report_comes_in_the_format_that_is_asked_for(form: Format, kind: str) -> None:
     board, path = board_of(), "/api/v1/models/churn/report"
-    document = get(board, path, params={"format": "json"})
-    assert document.json()["schema_version"] == 1
-    page = get(board, path, params={"format": "html", "batch": "0123456789abcdef"})
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    browser = get(board, path, headers={"accept": "text/html,*/*;q=0.8"})
-    assert browser.text == page.text
-    assert get(board, path).json() == document.json()
+    named = get(board, path, params={"format": form})
+    assert named.headers["content-type"] == kind
+    liked = get(board, path, headers={"accept": kind.partition(";")[0]})
+    assert liked.text == named.text
+    assert liked.headers["vary"] == "accept"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+        ("text/csv;q=0.3, text/markdown;q=0.7", "text/markdown"),
+        ("text/html;q=0, */*", "application/json"),
+        ("text/html;q=nonsense, text/csv", "text/csv"),
+    ],
+)
+def test_without_a_format_the_accept_header_chooses(accept: str, kind: str) -> None:
+    answer = get(board_of(), "/api/v1/models/churn/report", headers={"accept": accept})
+    assert answer.headers["content-type"].startswith(kind)
+
+
+def test_a_format_that_is_not_there_is_refused_with_those_that_are() -> None:
+    answer = get(board_of(), "/api/v1/models/churn/report", headers={"accept": "image/png"})
+    assert "text/html, application/json, text/markdown, text/csv" in problem(answer, 406)["detail"]
+
+
+def test_who_has_a_report_is_not_sent_it_again() -> None:
+    board, path = board_of(), "/api/v1/models/churn/report?format=csv"
+    tag = get(board, path).headers["etag"]
+    for named in (tag, f'"other", W/{tag}', "*"):
+        again = get(board, path, headers={"if-none-match": named})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    assert get(board, path, headers={"if-none-match": '"other"'}).status_code == 200
+
+
+def test_the_file_name_of_a_download_holds_nothing_that_could_steer_a_header() -> None:
+    hostile = answered(Request({"type": "http", "headers": []}), "x", "csv", 'a"\r\nset-cookie: b')
+    assert hostile.headers["content-disposition"] == 'attachment; filename="a_set-cookie_b.csv"'
 
 
 def test_a_report_that_is_not_there_says_why() -> None:
@@ -575,7 +620,8 @@ def test_every_answer_carries_the_security_headers(method: str, path: str, statu
     assert "script-src" not in response.headers["content-security-policy"]
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "no-referrer"
-    assert response.headers["cache-control"] == "no-store"
+    kept = "no-store" if "report" not in path or status >= 400 else "no-cache, private"
+    assert response.headers["cache-control"] == kept
     if status >= 400:
         problem(response, status)
 

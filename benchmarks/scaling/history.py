@@ -75,7 +75,7 @@ def _measured(settings: Settings, store: Store, monitor: Monitor, folder: Path) 
     told = {
         "look": _milliseconds(lambda: list(monitor.step())),
         "metrics": _milliseconds(lambda: metrics.render(monitor.snapshot)),
-        "page": _milliseconds(lambda: desk.html(NAME, None)),
+        "page": _milliseconds(lambda: desk.report(NAME, None, "html")),
         "listing": _milliseconds(lambda: desk.runs(NAME, limit=50, before=None, verdict=None)),
         "timeline": _milliseconds(lambda: desk.timeline(NAME, 200)),
         "retention": _milliseconds(

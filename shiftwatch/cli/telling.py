@@ -80,7 +80,10 @@ def report(
     *,
     model: Annotated[str | None, typer.Option(help="Model; the only one if not given.")] = None,
     batch: Annotated[str | None, typer.Option(help="Batch id; the newest if not given.")] = None,
-    output_format: Annotated[Literal["html", "json"], typer.Option("--format")] = "html",
+    output_format: Annotated[
+        Literal["html", "json", "markdown", "csv"],
+        typer.Option("--format", help="A page, the document, a text for a ticket, a table."),
+    ] = "html",
     output: Annotated[
         Path | None, typer.Option(help="File to write; else standard output.")
     ] = None,

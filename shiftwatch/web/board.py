@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from shiftwatch.report import Format
 from shiftwatch.status import Snapshot
 from shiftwatch.values import Verdict
 
@@ -35,12 +36,8 @@ class Board(Protocol):
         """
         ...
 
-    def document(self, model: str, batch: str | None) -> Mapping[str, Any] | None:
-        """The report of a batch as JSON, of the newest if none is named; None if there is none."""
-        ...
-
-    def html(self, model: str, batch: str | None) -> str | None:
-        """The same as a page."""
+    def report(self, model: str, batch: str | None, form: Format) -> str | None:
+        """The report of a batch in a format, of the newest if none is named; None if there is none."""
         ...
 
     def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:

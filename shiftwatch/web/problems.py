@@ -47,6 +47,10 @@ _MEANINGS: Mapping[int, tuple[str, str]] = {
     400: ("The request cannot be carried out.", "/etc/passwd: outside the batches of churn"),
     403: ("A web page of another origin sent the request.", "sent by a page of another origin"),
     404: ("There is no such thing.", "no model is called 'chrun'; known: churn"),
+    406: (
+        "Nothing that the Accept header takes is there.",
+        "there is no report as 'image/png'; there is text/html, application/json",
+    ),
     422: ("A value of the request cannot be used.", "query.limit: should be less than 1001"),
     500: ("The daemon could not do it; its log says more.", "config.yml:3: unknown key 'modle'"),
     503: ("Not now; ask again later.", "loading the reference of churn"),

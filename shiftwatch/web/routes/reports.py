@@ -1,20 +1,20 @@
 """The stored report of a batch.
 
-In:    the document or the page of a run, from the board.
-Out:   JSON or HTML.
+In:    the report of a run, from the board.
+Out:   any format of a report.
 Never: computes a verdict.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
 
-from shiftwatch.report import page_style
+from shiftwatch.report import Format
 from shiftwatch.web import shapes
-from shiftwatch.web.answers import ProblemError, page_headers
+from shiftwatch.web.answers import ProblemError
+from shiftwatch.web.formats import answered, wanted
 from shiftwatch.web.problems import ANY_OTHER, described
 from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel
 
@@ -33,10 +33,14 @@ ROUTER = APIRouter(responses=ANY_OTHER)
             "description": "The report, in the format asked for.",
             "content": {
                 "application/json": {"example": {"schema_version": 1, "state": "shift"}},
-                "text/html": {"schema": {"type": "string"}},
+                **{
+                    kind: {"schema": {"type": "string"}}
+                    for kind in ("text/html", "text/markdown", "text/csv")
+                },
             },
         },
-        **described(404, 422, 503),
+        304: {"description": "The report is the one that `If-None-Match` names."},
+        **described(404, 406, 422, 503),
     },
 )
 def report(
@@ -47,18 +51,18 @@ def report(
         str | None, Query(max_length=200, description="Id of the batch; the newest if left out.")
     ] = None,
     form: Annotated[
-        Literal["html", "json"] | None,
+        Format | None,
         Query(alias="format", description="By the Accept header if left out, else JSON."),
     ] = None,
 ) -> Response:
-    """The stored report of a batch. Nothing is computed anew."""
-    form = form or ("html" if "text/html" in request.headers.get("accept", "") else "json")
+    """The stored report of a batch: a page, JSON, Markdown for a ticket, or a table as CSV.
+
+    Nothing is computed anew. Ask again with `If-None-Match` to be told that nothing has changed.
+    """
+    chosen = wanted(form, request.headers.get("accept", ""))
     with AT_WORK:
-        if form == "html":
-            page = board.html(model.name, batch)
-            return HTMLResponse(_found(page, model.name, batch), headers=page_headers(page_style()))
-        document = board.document(model.name, batch)
-        return JSONResponse(dict(_found(document, model.name, batch)))
+        text = _found(board.report(model.name, batch, chosen), model.name, batch)
+    return answered(request, text, chosen, f"{model.name}-{batch or 'newest'}")
 
 
 def _found(report: _T | None, model: str, batch: str | None) -> _T:
