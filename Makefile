@@ -36,8 +36,9 @@ fix: setup ## let ruff repair what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: setup ## write the generated parts of the README files anew
+docs: setup ## write the generated parts of the README files and the schema of the report anew
 	$(BIN)/python .ci/readme.py
+	$(BIN)/python .ci/report_schema.py
 
 rules: setup ## write the rules for Prometheus, their unit tests and the runbook's table anew
 	$(BIN)/python deploy/prometheus/source/rules.py

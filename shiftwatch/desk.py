@@ -114,6 +114,11 @@ class Desk:
             return None
         return Archive(self._store, self.settings.alarms, linked=True).report(document, form)
 
+    def judges(self, batch: str) -> list[str]:
+        """The models that have a stored verdict on a batch."""
+        names = [model.name for model in self.settings.models]
+        return [name for name in names if self._store.has_run(name, batch)]
+
     def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest verdicts."""
         return timeline(self._store, model, limit)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from importlib.resources import files
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -36,6 +37,14 @@ from shiftwatch.values import (
 
 SCHEMA_VERSION = 1
 """Raised only when a field changes its meaning or goes; additions keep it."""
+
+
+@cache
+def report_schema_text() -> str:
+    """The JSON Schema (2020-12) of what :func:`to_document` writes, as text."""
+    name = f"report-{SCHEMA_VERSION}.json"
+    return files("shiftwatch").joinpath("schemas", name).read_text("utf-8")
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NON_FINITE = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}

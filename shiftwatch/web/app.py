@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from shiftwatch.web.board import Board
 from shiftwatch.web.description import describe
 from shiftwatch.web.guard import Guard
+from shiftwatch.web.packing import Packing
 from shiftwatch.web.problems import install
 from shiftwatch.web.routes import ROUTERS
 
@@ -30,6 +31,7 @@ def build(board: Board) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.state.description = describe(app)
+    app.add_middleware(Packing)
     app.add_middleware(Guard)
     install(app)
     return app

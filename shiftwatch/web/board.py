@@ -40,6 +40,10 @@ class Board(Protocol):
         """The report of a batch in a format, of the newest if none is named; None if there is none."""
         ...
 
+    def judges(self, batch: str) -> list[str]:
+        """The configured models that have a stored verdict on a batch."""
+        ...
+
     def timeline(self, model: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest ``limit`` verdicts in any order: batch_id, state, alarm, judged_at."""
         ...

@@ -7,11 +7,15 @@ Never: answers a request.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from shiftwatch.document import report_schema_text, to_document
+from shiftwatch.values import Batch, Decision, Evidence, Piece, Run, Skipped, TwoSampleResult
 from shiftwatch.web.problems import SCHEMA
 
 Responses = dict[int | str, dict[str, Any]]
@@ -34,8 +38,51 @@ def describe(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         tags=_TAGS,
     )
-    document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = dict(SCHEMA)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = dict(SCHEMA)
+    schemas.update(_report_schemas())
     return document
+
+
+REPORT: Mapping[str, str] = {"$ref": "#/components/schemas/Report"}
+"""The schema of a report as JSON, among the components."""
+
+
+def _report_example() -> dict[str, Any]:
+    batch = Batch(
+        "0f3c5a1e9b7d2468", (Piece("batches/a.parquet", 48213, "b7" * 32, 0, 2000),), 2000
+    )
+    result = TwoSampleResult(
+        "ks", "age", "input", 0.12, 3e-9, 0.12, 0.08, 0.16, rows_reference=9000, rows_current=2000
+    )
+    decision = Decision(
+        scope="input",
+        alarm=True,
+        raised=True,
+        cleared=False,
+        evidence=Evidence(check=2.8, window=0.4, pool=0.7),
+        p_value=2.4e-8,
+        level=0.001,
+        columns=("age",),
+        since=batch.id,
+        crossed=("check",),
+        change_from=batch.id,
+    )
+    skipped = Skipped("nulls", "age", "input", "no_nulls")
+    run = Run("churn", batch, "shift", 1_790_000_000.0, (), (decision,), (result,), (skipped,))
+    return to_document(run)
+
+
+REPORT_EXAMPLE: Mapping[str, Any] = _report_example()
+
+
+def _report_schemas() -> dict[str, Any]:
+    """The published schema of a report, its definitions as components of their own."""
+    text = report_schema_text().replace('"#/$defs/', '"#/components/schemas/Report_')
+    schema = json.loads(text)
+    parts = {f"Report_{name}": part for name, part in schema.pop("$defs").items()}
+    whole = {name: schema[name] for name in schema if not name.startswith("$")}
+    return {"Report": whole, **parts}
 
 
 def example(value: Any, status: int = 200, description: str = "As described.") -> Responses:

@@ -1,17 +1,16 @@
 """A report over HTTP: the format that is wanted, and the answer in it.
 
 In:    the query and the headers of a request; the text of a report.
-Out:   a response that caches can ask after.
-Never: renders a report; sends one again to who has it.
+Out:   a response.
+Never: renders a report.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 
-from fastapi import Request, Response
+from fastapi import Response
 
 from shiftwatch.report import ENDINGS, FORMATS, MEDIA_TYPES, Format, page_style
 from shiftwatch.web.answers import ProblemError, page_headers
@@ -75,13 +74,11 @@ def _weight(text: str) -> float:
     return weight if 0 <= weight <= 1 else 0.0
 
 
-def answered(request: Request, text: str, form: Format, name: str) -> Response:
+def answered(text: str, form: Format, name: str) -> Response:
     """A report as a response.
 
     Parameters
     ----------
-    request
-        What is answered; with ``If-None-Match`` of this very text it is answered 304 without it.
     text
         The report.
     form
@@ -90,27 +87,11 @@ def answered(request: Request, text: str, form: Format, name: str) -> Response:
         What a file of it is to be called, without ending; what is not an ASCII letter or digit or
         one of ``-_`` is left out.
     """
-    body = text.encode("utf-8")
-    tag = f'"{sha256(body).hexdigest()[:32]}"'
-    headers = {"etag": tag, "vary": "accept", "cache-control": "no-cache, private"}
+    headers = {"vary": "accept", "cache-control": "no-cache, private"}
     if form in ("markdown", "csv"):
         plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:_LONGEST_NAME]
         headers["content-disposition"] = f'attachment; filename="{plain}.{ENDINGS[form]}"'
     if form == "html":
         headers |= page_headers(page_style())
-    if is_known(request.headers.get("if-none-match", ""), tag):
-        return Response(status_code=304, headers=headers)
     kind = MEDIA_TYPES[form] + ("" if form == "json" else "; charset=utf-8")
-    return Response(body, headers=headers | {"content-type": kind})
-
-
-def is_known(named: str, tag: str) -> bool:
-    """Whether ``If-None-Match`` names this tag (RFC 9110, 13.1.2: compared weakly).
-
-    Examples
-    --------
-    >>> is_known('"a", W/"b"', '"b"'), is_known("*", '"b"'), is_known("", '"b"')
-    (True, True, False)
-    """
-    known = [part.strip().removeprefix("W/") for part in named.split(",")]
-    return tag.removeprefix("W/") in known or named.strip() == "*"
+    return Response(text.encode("utf-8"), headers=headers | {"content-type": kind})

@@ -34,6 +34,11 @@ SCHEMA: Mapping[str, Any] = {
             "items": {"type": "string"},
             "description": "The models there are, where an unknown one was asked for.",
         },
+        "reports": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Addresses of the reports that may be meant.",
+        },
         "errors": {
             "type": "array",
             "items": {"type": "object"},
@@ -44,6 +49,10 @@ SCHEMA: Mapping[str, Any] = {
 }
 
 _MEANINGS: Mapping[int, tuple[str, str]] = {
+    300: (
+        "Several models have judged the batch; `reports` has an address for each.",
+        "2 models have judged it: churn, fraud",
+    ),
     400: ("The request cannot be carried out.", "/etc/passwd: outside the batches of churn"),
     403: ("A web page of another origin sent the request.", "sent by a page of another origin"),
     404: ("There is no such thing.", "no model is called 'chrun'; known: churn"),

@@ -424,6 +424,7 @@ _ACCEPTANCE_EXAMPLE = AcceptanceShape(
 
 EXAMPLES: Mapping[str, dict[str, Any]] = {
     "models": asdict(ModelsShape([_MODEL_EXAMPLE])),
+    "model": asdict(_MODEL_EXAMPLE),
     "batches": asdict(BatchesShape("churn", [_BATCH_EXAMPLE], None)),
     "queued": asdict(JobShape("7c1d", "churn", "queued", _JOB)),
     "acceptance": asdict(_ACCEPTANCE_EXAMPLE),

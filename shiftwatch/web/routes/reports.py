@@ -7,13 +7,16 @@ Never: computes a verdict.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
+from shiftwatch.document import report_schema_text
 from shiftwatch.report import Format
 from shiftwatch.web import shapes
 from shiftwatch.web.answers import ProblemError
+from shiftwatch.web.description import REPORT, REPORT_EXAMPLE
 from shiftwatch.web.formats import answered, wanted
 from shiftwatch.web.problems import ANY_OTHER, described
 from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel
@@ -27,12 +30,12 @@ ROUTER = APIRouter(responses=ANY_OTHER)
     "/api/v1/models/{model}/report",
     tags=["models"],
     summary="Report",
-    response_model=dict[str, Any],
+    response_class=Response,
     responses={
         200: {
             "description": "The report, in the format asked for.",
             "content": {
-                "application/json": {"example": {"schema_version": 1, "state": "shift"}},
+                "application/json": {"schema": REPORT, "example": REPORT_EXAMPLE},
                 **{
                     kind: {"schema": {"type": "string"}}
                     for kind in ("text/html", "text/markdown", "text/csv")
@@ -62,7 +65,56 @@ def report(
     chosen = wanted(form, request.headers.get("accept", ""))
     with AT_WORK:
         text = _found(board.report(model.name, batch, chosen), model.name, batch)
-    return answered(request, text, chosen, f"{model.name}-{batch or 'newest'}")
+    return answered(text, chosen, f"{model.name}-{batch or 'newest'}")
+
+
+@ROUTER.get(
+    "/api/v1/batches/{batch}/report",
+    tags=["models"],
+    summary="Report, by the batch alone",
+    status_code=307,
+    response_class=RedirectResponse,
+    responses={
+        307: {"description": "The report is at `Location`."},
+        **described(300, 404, 503),
+    },
+)
+def report_of_batch(
+    request: Request,
+    board: OfBoard,
+    batch: Annotated[str, Path(max_length=200, description="Id of the batch.")],
+) -> RedirectResponse:
+    """Where the report of a batch is, for who knows nothing but its id, such as an exemplar.
+
+    Models that judged the same bytes have a report each: 300 lists them.
+    """
+    models = board.judges(batch)
+    addresses = [shapes.report_path(model, batch) for model in models]
+    if len(addresses) > 1:
+        detail = f"{len(models)} models have judged it: {', '.join(models)}"
+        raise ProblemError(300, detail, models=models, reports=addresses)
+    if not addresses:
+        raise ProblemError(404, f"no batch {batch!r} of any model is stored")
+    query = f"&{request.url.query}" if request.url.query else ""
+    return RedirectResponse(addresses[0] + query, 307)
+
+
+@ROUTER.get(
+    "/api/v1/schemas/report.json",
+    tags=["models"],
+    summary="Schema of a report",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "As it is in the package.",
+            "content": {"application/schema+json": {"example": {"$id": "urn:shiftwatch:report:1"}}},
+        }
+    },
+)
+def report_schema() -> Response:
+    """The JSON Schema (2020-12) of a report as JSON; `$id` names its version."""
+    headers = {"cache-control": "no-cache"}
+    return Response(report_schema_text(), media_type="application/schema+json", headers=headers)
 
 
 def _found(report: _T | None, model: str, batch: str | None) -> _T:

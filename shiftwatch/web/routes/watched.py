@@ -35,6 +35,17 @@ async def models(snapshot: OfSnapshot) -> shapes.ModelsShape:
 
 
 @ROUTER.get(
+    "/api/v1/models/{model}",
+    tags=["models"],
+    summary="One model",
+    responses={**example(shapes.EXAMPLES["model"]), **described(404)},
+)
+async def one_model(model: OfModel) -> shapes.ModelShape:
+    """A watched model with its state, its alarms and its last batch."""
+    return shapes.model_shape(model)
+
+
+@ROUTER.get(
     "/api/v1/models/{model}/batches",
     tags=["models"],
     summary="History",
