@@ -8,12 +8,13 @@ Never: writes to the store; reads a clock other than for its own cost.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shiftwatch import decide, derive, power
 from shiftwatch.budget import useful_rows
 from shiftwatch.conclude import Found, Moment, Rules, conclude
+from shiftwatch.contribution import contribution
 from shiftwatch.cost import Stopwatch
 from shiftwatch.dependence import doubts, lighter
 from shiftwatch.errors import AwayError, DataError, ModelError
@@ -397,6 +398,10 @@ def _explanation(judgement: _Judgement) -> dict[str, Any]:
     }
     return {
         "columns": ranked,
+        "contribution": {
+            scope: [asdict(share) for share in shares]
+            for scope, shares in contribution(judgement.results).items()
+        },
         "appeared": appeared,
         "vanished": {name: texts for name, texts in vanished.items() if texts},
     }
