@@ -20,6 +20,8 @@ from shiftwatch import config
 from shiftwatch.acceptance import Span
 from shiftwatch.annotation import Draft, Remark, checked
 from shiftwatch.collect import watched_settings
+from shiftwatch.comparison import Side
+from shiftwatch.comparisons import Comparisons
 from shiftwatch.document import to_document
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.look import confined
@@ -96,6 +98,7 @@ class Desk:
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
+        self._comparisons = Comparisons(store)
         self._waiting = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
         self._reload: tuple[bool, float | None] = (True, None)
@@ -186,6 +189,22 @@ class Desk:
             _LOG.warning("annotation ended", extra=asdict(word))
         return word
 
+    @property
+    def comparisons(self) -> Comparisons:
+        """Those that were made, and how far others are."""
+        return self._comparisons
+
+    def compare(self, model: str, current: Side, reference: Side) -> Mapping[str, Any]:
+        """Queue a comparison, unless it is there."""
+        return self._comparisons.ask(self._steward.monitor, model, current, reference)
+
+    def comparison_report(self, model: str, identity: str, form: Format) -> str | None:
+        """The report of a comparison."""
+        document = self._comparisons.document(model, identity)
+        if document is None:
+            return None
+        return Archive(self._store, self.settings.alarms, linked=True).report(document, form)
+
     def clock(self) -> float:
         """Unix seconds UTC."""
         return self._clock()
@@ -217,6 +236,7 @@ class Desk:
 
     def close(self) -> None:
         """Forget queued jobs and wait for the one at hand."""
+        self._comparisons.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _work(self, job: str, model: str, path: str | None) -> None:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from shiftwatch import __version__, acceptance, backlog, intake
+from shiftwatch import __version__, acceptance, backlog, comparison, intake
 from shiftwatch.acceptance import Span
 from shiftwatch.annotation import Remark
 from shiftwatch.attempt import Call, GivenUpError, attempt, failed, inspected
 from shiftwatch.budget import REMEMBERED, Spent
+from shiftwatch.comparison import Plan
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
 from shiftwatch.insist import insisting
 from shiftwatch.look import confined, files_now, only, reach_of
@@ -159,6 +160,25 @@ class Monitor:
             request = Check(watched.context, batch, None, self._clock(), alone=True)
             return attempt(ask, request, watched.past, watched.reference_rows).run
 
+    def comparison_id(self, planned: Plan) -> str:
+        """Id of the content of a comparison under the configuration in force."""
+        watched = self._of(planned.model)
+        reference = watched.status.reference
+        return planned.id(watched.context, None if reference is None else reference.sha256)
+
+    def compare(self, planned: Plan, listener: Listener) -> Run:
+        """Hold stored batches against others; it enters no history.
+
+        Raises
+        ------
+        ShiftwatchError
+            If rows are gone or changed, or the worker fails.
+        """
+        watched = self._of(planned.model)
+        with self._hired(listener) as worker:
+            ask = insisting(worker.call, watched.tally.add_death)
+            return comparison.compared(planned, watched.context, ask, watched.past, self._now())
+
     def accept(self, model: str, span: Span, remark: Remark) -> Acceptance:
         """Take the rows of judged batches as the reference from now on.
 
@@ -200,9 +220,10 @@ class Monitor:
         return present
 
     @contextmanager
-    def _hired(self) -> Iterator[Worker]:
+    def _hired(self, listener: Listener | None = None) -> Iterator[Worker]:
         """A worker that :meth:`stop` knows."""
-        with Worker(self._settings.limits, self._listener, reach_of(self._settings)) as worker:
+        heard = listener or self._listener
+        with Worker(self._settings.limits, heard, reach_of(self._settings)) as worker:
             self._workers.append(worker)
             try:
                 if self._stopping:

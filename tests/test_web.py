@@ -30,6 +30,7 @@ from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
 from shiftwatch.annotation import Draft, Remark, checked
+from shiftwatch.comparison import Side
 from shiftwatch.errors import ConfigError, DataError, StoreError
 from shiftwatch.quarantine import Broken
 from shiftwatch.report import Format
@@ -139,6 +140,7 @@ class TableBoard:
     rows: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     words: list[dict[str, Any]] = field(default_factory=list)
+    asked: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     said: list[Annotation] = field(default_factory=list)
     now_is: float = 1_790_000_000.0
     fault: Exception | None = None
@@ -233,6 +235,33 @@ class TableBoard:
                 self.said[place] = replace(word, ended_at=self.now_is, ended_by=by)
                 return self.said[place]
         return None
+
+    @property
+    def comparisons(self) -> TableBoard:
+        return self
+
+    def state(self, model: str, identity: str) -> Mapping[str, Any] | None:
+        return self.asked.get((model, identity))
+
+    def made(self, model: str, *, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
+        return [
+            {"seq": place, "at": self.now_is, "verdict": "shift", **state}
+            for place, state in enumerate(self.asked.values(), start=1)
+            if state["model"] == model and (before is None or place < before)
+        ][::-1][:limit]
+
+    def compare(self, model: str, current: Side, reference: Side) -> Mapping[str, Any]:
+        if current.first == "unknown":
+            raise DataError("no batch 'unknown' is stored", where=model)
+        identity = f"{len(self.asked):016x}"
+        told = {"reference": str(reference), "current": str(current), "left_out": 0}
+        running = {"status": "running", "progress": {"what": "testing", "share": 0.5}}
+        self.asked[model, identity] = {"id": identity, "model": model} | running | told
+        return self.asked[model, identity]
+
+    def comparison_report(self, model: str, identity: str, form: Format) -> str | None:
+        known = (model, identity) in self.asked
+        return self.report(model, None, form) if known else None
 
     def clock(self) -> float:
         return self.now_is
@@ -680,6 +709,9 @@ def test_every_route_of_the_interface_is_described_with_faults_and_an_example() 
         *((method, model + "/acceptance") for method in ("get", "post", "delete")),
         *((method, model + "/annotations") for method in ("get", "post")),
         ("delete", model + "/annotations/{number}"),
+        *((method, model + "/comparisons") for method in ("get", "post")),
+        ("get", model + "/comparisons/{comparison}"),
+        ("get", model + "/comparisons/{comparison}/report"),
         *(("get", path) for path in ("/", "/metrics", "/config", "/docs", "/openapi.json")),
         *(("get", path) for path in ("/healthz", "/readyz", "/-/healthy", "/-/ready")),
         *(("get", model + path) for path in ("", "/batches", "/report")),

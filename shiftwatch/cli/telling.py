@@ -24,11 +24,13 @@ from shiftwatch.cli.application import (
     Json,
     app,
     chosen,
+    complain,
     faults_told,
     print_run,
     refuse_absent,
     write,
 )
+from shiftwatch.errors import DataError
 
 
 @app.command()
@@ -75,11 +77,21 @@ def compare(  # noqa: PLR0913 - options, not arguments
 
 
 @app.command()
-def report(
+def report(  # noqa: PLR0913 - options, not arguments
     config: ConfigPath,
     *,
     model: Annotated[str | None, typer.Option(help="Model; the only one if not given.")] = None,
     batch: Annotated[str | None, typer.Option(help="Batch id; the newest if not given.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First of several batches, with --against.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last of them.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare anew with: reference, ID, ID..ID, last-week, or so much earlier (7d)."
+        ),
+    ] = None,
     output_format: Annotated[
         Literal["html", "json", "markdown", "csv"],
         typer.Option("--format", help="A page, the document, a text for a ticket, a table."),
@@ -88,14 +100,25 @@ def report(
         Path | None, typer.Option(help="File to write; else standard output.")
     ] = None,
 ) -> None:
-    """Write the report of a stored batch."""
+    """Write the report of a stored batch, or hold stored batches against others."""
     from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.verbs.reporting import reported  # noqa: PLC0415
+    from shiftwatch.comparison import Side, side_of  # noqa: PLC0415
+    from shiftwatch.verbs import reporting  # noqa: PLC0415
+    from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
     with faults_told():
         settings = configuration.load(config, os.environ)
         name = chosen([m.name for m in settings.models], model)
-        text = reported(settings, name, batch, output_format)
+        if first is None and last is None and against is None:
+            text = reporting.reported(settings, name, batch, output_format)
+        else:
+            try:
+                sides = Side(first or batch, last), side_of(against or "reference")
+                with closing(Bar(sys.stderr)) as bar:
+                    text = reporting.contrasted(settings, name, sides, output_format, bar)
+            except DataError as fault:
+                complain(f"error: {fault}")
+                raise typer.Exit(USAGE) from None
     if text is None:
         wanted = f"no batch {batch}" if batch is not None else "no batch yet"
         typer.echo(f"error: {name}: {wanted} in {settings.store.path}", err=True)

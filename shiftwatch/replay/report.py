@@ -87,6 +87,12 @@ def context_of(run: Run, cache: str) -> Context:
     """
     told = run.provenance
     where = f"batch {run.batch.id}"
+    if "comparison" in run.explanation:
+        raise DataError(
+            "is a comparison, whose reference was made for it",
+            where=where,
+            hint="make it again: shiftwatch report CONFIG --from ID --to ID --against ...",
+        )
     if run.verdict == "error" and "reference_sha256" not in told:
         reason = " ".join(run.reasons)
         raise DataError(f"holds no results, the check failed: {reason}", where=where)

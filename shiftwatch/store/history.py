@@ -25,6 +25,7 @@ from shiftwatch.price import DayCost
 from shiftwatch.quarantine import Broken
 from shiftwatch.store import (
     broken,
+    comparisons,
     migrations,
     payloads,
     reading,
@@ -352,6 +353,23 @@ class Store:
         """Of all models, what is in force at a moment or will be."""
         with self._reading() as connection:
             return words.to_come(connection, now)
+
+    def note_comparison(self, identity: str, run: Run) -> None:
+        """Keep a comparison by the id of its content; the newest hundred of a model are kept."""
+        with self._writing() as connection:
+            comparisons.note(connection, identity, run)
+
+    def comparison(self, model: str, identity: str) -> dict[str, Any] | None:
+        """The document of a comparison; None if it is not kept."""
+        with self._reading() as connection:
+            return comparisons.document(connection, model, identity)
+
+    def comparisons(
+        self, model: str, limit: int, before: int | None = None
+    ) -> tuple[comparisons.ComparisonRow, ...]:
+        """Comparisons that are kept, the newest first."""
+        with self._reading() as connection:
+            return comparisons.read(connection, model, limit, before)
 
     def forget(self, keep_days: float, present: Mapping[str, Collection[str]], now: float) -> int:
         """Delete what is older than ``keep_days``; the number of runs deleted.

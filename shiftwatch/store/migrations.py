@@ -217,6 +217,15 @@ def lay_annotations(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE acceptances ADD COLUMN by TEXT NOT NULL DEFAULT ''")
 
 
+def lay_comparisons(connection: sqlite3.Connection) -> None:
+    """Comparisons that were asked for; they are no part of the history."""
+    connection.execute(
+        "CREATE TABLE comparisons (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
+        " model TEXT NOT NULL, at REAL NOT NULL, verdict TEXT NOT NULL, reference TEXT NOT NULL,"
+        " current TEXT NOT NULL, document BLOB NOT NULL, UNIQUE (model, id))"
+    )
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -228,6 +237,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     lay_broken,
     lay_payloads,
     lay_annotations,
+    lay_comparisons,
 )
 """In order; the version of a file is how many of them it has."""
 

@@ -155,6 +155,8 @@ def _readable(
 def _is_whole(table: str, row: _Row) -> bool:
     """Whether what a row holds can be used: a later start must not fail of it."""
     try:
+        if table == "comparisons":
+            unpack(row["document"], str(row["id"]))  # type: ignore[arg-type] # or it is caught
         if table == "runs":
             unpack(row["document"], str(row["batch_id"]))  # type: ignore[arg-type] # or it is caught
             json.loads(str(row["evidence"]))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping
 
-from shiftwatch.store import broken, payloads
+from shiftwatch.store import broken, comparisons, payloads
 from shiftwatch.store.reading import DAY_SECONDS
 from shiftwatch.store.sqlite import loaded_text, stored_text
 
@@ -114,6 +114,7 @@ def forget(
     connection.execute(_OLD_JUDGED, ages)
     broken.forget(connection, ages["quiet_from"])
     payloads.forget(connection, ages["quiet_from"])
+    comparisons.forget(connection, ages["quiet_from"])
     return runs
 
 

@@ -11,9 +11,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from shiftwatch.annotation import Draft, Remark
+from shiftwatch.comparison import Side
 from shiftwatch.report import Format
 from shiftwatch.status import Snapshot
 from shiftwatch.values import Annotation, Verdict
+
+
+class Compared(Protocol):
+    """Comparisons as pages and the API see them."""
+
+    def state(self, model: str, identity: str) -> Mapping[str, Any] | None:
+        """Id, model, status, progress, reference, current, left_out; None if it is unknown."""
+        ...
+
+    def made(self, model: str, *, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
+        """Those that were made: seq, id, model, at, verdict, reference, current."""
+        ...
 
 
 class Board(Protocol):
@@ -95,6 +108,27 @@ class Board(Protocol):
 
     def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
         """Take a word back; None if there is no such, DataError if it has ended already."""
+        ...
+
+    @property
+    def comparisons(self) -> Compared:
+        """Those that were made, and how far others are."""
+        ...
+
+    def compare(self, model: str, current: Side, reference: Side) -> Mapping[str, Any]:
+        """Queue a comparison, unless it is there; its state.
+
+        Raises
+        ------
+        DataError
+            If it cannot be made of what is stored.
+        WorkerError
+            If too many wait.
+        """
+        ...
+
+    def comparison_report(self, model: str, identity: str, form: Format) -> str | None:
+        """The report of a comparison in a format; None as long as there is none."""
         ...
 
     def clock(self) -> float:

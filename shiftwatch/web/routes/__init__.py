@@ -8,13 +8,22 @@ Never: waits on the event loop: what may wait is a plain function and runs in th
 
 from fastapi import APIRouter
 
-from shiftwatch.web.routes import acceptance, annotations, monitoring, pages, reports, watched
+from shiftwatch.web.routes import (
+    acceptance,
+    annotations,
+    comparisons,
+    monitoring,
+    pages,
+    reports,
+    watched,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     monitoring.ROUTER,
     pages.ROUTER,
     watched.ROUTER,
     reports.ROUTER,
+    comparisons.ROUTER,
     acceptance.ROUTER,
     annotations.ROUTER,
 )

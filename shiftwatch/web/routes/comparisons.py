@@ -1,0 +1,140 @@
+"""Comparisons on demand.
+
+In:    what is to be held against what.
+Out:   how far it is; its report in any format.
+Never: compares in a request.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Query, Request, Response
+
+from shiftwatch.report import Format
+from shiftwatch.web import comparison_shapes as shapes
+from shiftwatch.web.answers import ProblemError
+from shiftwatch.web.description import REPORT, REPORT_EXAMPLE, example
+from shiftwatch.web.formats import answered, wanted
+from shiftwatch.web.problems import ANY_OTHER, described
+from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel
+
+ROUTER = APIRouter(responses=ANY_OTHER)
+
+MAX_LIMIT = 100
+
+Identity = Annotated[
+    str, Path(max_length=200, description="Id of the comparison.", examples=["5f3c5a1e9b7d2468"])
+]
+
+
+@ROUTER.get(
+    "/api/v1/models/{model}/comparisons",
+    tags=["models"],
+    summary="Comparisons that were made",
+    responses={**example(shapes.EXAMPLES), **described(404, 422, 503)},
+)
+def made(
+    board: OfBoard,
+    model: OfModel,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Comparisons at most.")] = 20,
+    before: Annotated[
+        int | None, Query(ge=0, le=2**63 - 1, description="Only those with a smaller `seq`.")
+    ] = None,
+) -> shapes.ComparisonsShape:
+    """Newest first. Follow `next` to read all of them."""
+    rows = board.comparisons.made(model.name, limit=limit, before=before)
+    following = None
+    if len(rows) == limit:
+        following = f"{shapes.path(model.name)}?limit={limit}&before={rows[-1]['seq']}"
+    return shapes.ComparisonsShape(model.name, [shapes.made_shape(row) for row in rows], following)
+
+
+@ROUTER.post(
+    "/api/v1/models/{model}/comparisons",
+    tags=["models"],
+    summary="Compare stored batches",
+    status_code=202,
+    responses={
+        **example(shapes.EXAMPLE, 202, "Accepted, or made before; `status` tells."),
+        **described(400, 403, 404, 422, 503),
+    },
+)
+def compare(
+    response: Response,
+    board: OfBoard,
+    model: OfModel,
+    body: Annotated[
+        shapes.ComparisonRequest | None,
+        Body(openapi_examples={"last week": {"value": shapes.REQUEST_EXAMPLE}}),
+    ] = None,
+) -> shapes.ComparisonShape:
+    """Hold batches against the reference, against other batches, or against the same time last week.
+
+    It stands alone: it enters no history and raises no alarm. Asked again, the one that was made is
+    answered, as long as neither side nor the configuration has changed.
+    """
+    current, reference = (body or shapes.ComparisonRequest()).sides(board.clock())
+    shape = shapes.comparison_shape(board.compare(model.name, current, reference))
+    response.headers["location"] = shape.status_url
+    return shape
+
+
+@ROUTER.get(
+    "/api/v1/models/{model}/comparisons/{comparison}",
+    tags=["models"],
+    summary="How a comparison goes",
+    responses={**example(shapes.EXAMPLE), **described(404, 503)},
+)
+def comparison_state(
+    board: OfBoard, model: OfModel, comparison: Identity
+) -> shapes.ComparisonShape:
+    """Queued, running with its progress, done with the address of its report, or failed and why."""
+    facts = board.comparisons.state(model.name, comparison)
+    if facts is None:
+        raise _unknown(model.name, comparison)
+    return shapes.comparison_shape(facts)
+
+
+@ROUTER.get(
+    "/api/v1/models/{model}/comparisons/{comparison}/report",
+    tags=["models"],
+    summary="Report of a comparison",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The report, in the format asked for.",
+            "content": {
+                "application/json": {"schema": REPORT, "example": REPORT_EXAMPLE},
+                **{
+                    kind: {"schema": {"type": "string"}}
+                    for kind in ("text/html", "text/markdown", "text/csv")
+                },
+            },
+        },
+        304: {"description": "The report is the one that `If-None-Match` names."},
+        **described(404, 406, 422, 503),
+    },
+)
+def comparison_report(
+    request: Request,
+    board: OfBoard,
+    model: OfModel,
+    comparison: Identity,
+    form: Annotated[
+        Format | None,
+        Query(alias="format", description="By the Accept header if left out, else JSON."),
+    ] = None,
+) -> Response:
+    """What was found; the names of both sides are under `explanation.comparison`."""
+    chosen = wanted(form, request.headers.get("accept", ""))
+    with AT_WORK:
+        text = board.comparison_report(model.name, comparison, chosen)
+    if text is None:
+        raise _unknown(model.name, comparison)
+    return answered(text, chosen, f"{model.name}-comparison-{comparison}")
+
+
+def _unknown(model: str, comparison: str) -> ProblemError:
+    hint = f"{shapes.path(model)} lists those that were made"
+    return ProblemError(404, f"no comparison {comparison!r} of {model} is kept; {hint}")
