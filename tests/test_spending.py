@@ -8,7 +8,7 @@ import pytest
 
 from shiftwatch.price import ENERGY_SOURCES, DayCost
 from shiftwatch.report import markdown, render_html, table
-from shiftwatch.report.figures import shares_bar
+from shiftwatch.report.gauges import shares_bar
 from shiftwatch.report.spending import Part, by_stage, by_test, spending
 from shiftwatch.values import Cost, Run
 from tests import sample_runs

@@ -11,13 +11,25 @@ from collections.abc import Callable
 
 from shiftwatch.decide.latch import QUIET_CHECKS
 from shiftwatch.report.layers import below_tolerance, crossed, decision_of
+from shiftwatch.report.loose import comparison
 from shiftwatch.report.phrase import BatchName, Name, Phrase, listed
 from shiftwatch.values import Run, Verdict
 
 
 def advice(run: Run) -> tuple[Phrase, ...]:
     """What to do next, the most useful first."""
+    if comparison(run):
+        return tuple(_after_comparison(run))
     return (*_about_earlier_alarms(run), *_ADVICE[run.verdict](run))
+
+
+def _after_comparison(run: Run) -> list[Phrase]:
+    """It stands alone: there is no alarm to clear and nothing to accept."""
+    if run.verdict != "shift":
+        return _ADVICE[run.verdict](run)
+    steps = (_about_pipeline(run), _about_movers(run), _about_predictions(run))
+    alone = "One comparison may find a shift by chance, as often as its level says: compare another pair."
+    return [step for step in (*steps, (alone,)) if step]
 
 
 def _about_earlier_alarms(run: Run) -> list[Phrase]:
@@ -35,28 +47,7 @@ def _latched(run: Run) -> bool:
 
 
 def _after_shift(run: Run) -> list[Phrase]:
-    movers = [name for d in run.decisions if crossed(d) for name in d.columns]
-    found: list[Phrase] = []
-    broken = _pipeline_suspects(run)
-    if broken:
-        found.append(
-            (
-                "Check the pipeline that fills ",
-                *listed(broken),
-                ": nulls or categories changed there, which is more often a fault than a trend.",
-            )
-        )
-    if movers:
-        found.append(
-            (
-                "Look at ",
-                *listed(movers),
-                " first; the tables rank columns by evidence.",
-            )
-        )
-    else:
-        found.append(("Look at the joint tests: they rank the columns by their part in it.",))
-    found.append(_about_predictions(run))
+    found = [_about_pipeline(run), _about_movers(run), _about_predictions(run)]
     found.append(_about_the_beginning(run))
     if _schema_alarm(run):
         found.append(("Mend the data faults below as well; they hide columns from the tests.",))
@@ -68,6 +59,21 @@ def _after_shift(run: Run) -> list[Phrase]:
         )
     )
     return [phrase for phrase in found if phrase]
+
+
+def _about_pipeline(run: Run) -> Phrase:
+    broken = _pipeline_suspects(run)
+    if not broken:
+        return ()
+    why = ": nulls or categories changed there, which is more often a fault than a trend."
+    return ("Check the pipeline that fills ", *listed(broken), why)
+
+
+def _about_movers(run: Run) -> Phrase:
+    movers = [name for d in run.decisions if crossed(d) for name in d.columns]
+    if not movers:
+        return ("Look at the joint tests: they rank the columns by their part in it.",)
+    return ("Look at ", *listed(movers), " first; the tables rank columns by their part in it.")
 
 
 def _pipeline_suspects(run: Run) -> list[str]:

@@ -1,6 +1,6 @@
 """Small distributions as SVG text: what differs, at a glance.
 
-In:    a ColumnProfile, an evidence ratio or a row of past verdicts.
+In:    a ColumnProfile.
 Out:   SVG elements that need no style of their own, each with a role and a title.
 Never: draws rows; needs a script, a namespace or anything from outside.
 
@@ -12,33 +12,26 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Protocol
 
 from shiftwatch.report.phrase import cut, number, percent, visible
 from shiftwatch.values import PROFILE_QUANTILES, ColumnProfile
 
 WIDTH = 232
-_PLOT = 46.0
+_PLOT = 42.0
 _ROW = 15
 _BARS_FROM = 92.0
 _BARS_WIDE = 70.0
-_MEDIAN = PROFILE_QUANTILES.index(0.5)
+_MARKS = tuple(PROFILE_QUANTILES.index(level) for level in (0.05, 0.25, 0.5, 0.75, 0.95))
+"""What the marks below a histogram show: a thin line, a thick line, a tick."""
+
+_LOW, _MEDIAN, _HIGH = _MARKS[1:4]
 _TOP = 6
 _OTHER = "other"
+_NEW, _GONE = "+ ", "\N{MINUS SIGN} "
 _LABEL = 13
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """One past verdict in the timeline."""
-
-    state: str
-    alarm: bool
-    label: str
-    current: bool
 
 
 def distribution(column: ColumnProfile) -> str:
@@ -68,18 +61,18 @@ def _numeric(column: ColumnProfile) -> str:
         parts.append(f'<path class="c" d="{_steps(sides[1], top)}Z"/>')
     if sides[0]:
         parts.append(f'<path class="r" d="{_steps(sides[0], top)}"/>')
-    medians = _medians(column)
+    spreads = (column.quantiles_reference, column.quantiles_current)
     parts += [
-        _mark(_place(value, column.edges), kind)
-        for kind, value in zip("rc", medians, strict=True)
-        if value is not None
+        _marks([_place(each[mark], column.edges) for mark in _MARKS], kind, y)
+        for kind, y, each in zip("rc", (_PLOT + 6, _PLOT + 13), spreads, strict=True)
+        if len(each) == len(PROFILE_QUANTILES) and not any(map(math.isnan, each))
     ]
     parts += _axis(column.edges)
     bars = _null_bars(column)
-    below = int(_PLOT) + 21
+    below = int(_PLOT) + 32
     parts.append(_bars(bars, below))
     height = below + (_ROW if bars else -2)
-    return _svg(height, _numeric_title(column, medians), "".join(parts))
+    return _svg(height, _numeric_title(column), "".join(parts))
 
 
 def _shares(counts: Sequence[int]) -> list[float]:
@@ -111,12 +104,13 @@ def _place(value: float, edges: Sequence[float]) -> float:
     return (right + (within if math.isfinite(within) else 0.5)) * wide
 
 
-def _mark(x: float, kind: str) -> str:
-    """A median: a line through the plot that ends in a triangle below the axis."""
-    floor = _PLOT + 1
+def _marks(at: Sequence[float], kind: str, y: float) -> str:
+    """Quantiles below the plot: 5 to 95 % a thin line, the middle half a thick one, the median."""
+    low, first, median, third, high = at
     return (
-        f'<path class="m{kind}" d="M{x:.1f} 0V{floor:g}"/>'
-        f'<path class="t{kind}" d="M{x:.1f} {floor:g}l3.5 6h-7z"/>'
+        f'<path class="q{kind}" d="M{low:.1f} {y:g}H{high:.1f}"/>'
+        f'<path class="h{kind}" d="M{first:.1f} {y:g}H{third:.1f}"/>'
+        f'<path class="m{kind}" d="M{median:.1f} {y - 3:g}v6"/>'
     )
 
 
@@ -124,7 +118,7 @@ def _axis(edges: Sequence[float]) -> list[str]:
     if not edges:
         return []
     wide = WIDTH / (len(edges) + 1)
-    y = _PLOT + 17
+    y = _PLOT + 28
     if len(edges) == 1:
         return [_text(WIDTH / 2, y, number(edges[0]), "e m")]
     return [
@@ -133,21 +127,19 @@ def _axis(edges: Sequence[float]) -> list[str]:
     ]
 
 
-def _medians(column: ColumnProfile) -> tuple[float | None, float | None]:
+def _numeric_title(column: ColumnProfile) -> str:
     sides = (column.quantiles_reference, column.quantiles_current)
-    first, second = (side[_MEDIAN] if len(side) > _MEDIAN else None for side in sides)
-    return _unless_nan(first), _unless_nan(second)
-
-
-def _unless_nan(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
-
-
-def _numeric_title(column: ColumnProfile, medians: tuple[float | None, float | None]) -> str:
-    before, now = ("unknown" if m is None else number(m) for m in medians)
+    before, now = (_spread_words(side) for side in sides)
     nulls = _nulls_words(column)
     ending = f"; {nulls}" if nulls else ""
     return f"{_label(column)}: median {before} in the reference, {now} now{ending}"
+
+
+def _spread_words(quantiles: Sequence[float]) -> str:
+    if len(quantiles) != len(PROFILE_QUANTILES) or math.isnan(quantiles[_MEDIAN]):
+        return "unknown"
+    low, middle, high = (number(quantiles[mark]) for mark in (_LOW, _MEDIAN, _HIGH))
+    return f"{middle} (half of all between {low} and {high})"
 
 
 # --- categorical -------------------------------------------------------------------------------
@@ -158,7 +150,8 @@ class _Bar:
     label: str
     reference: float | None
     current: float | None
-    new: bool = False
+    sign: str = ""
+    """``+`` where the reference has never had it, a minus where the batch no longer has it."""
 
 
 def _categorical(column: ColumnProfile) -> str:
@@ -181,14 +174,18 @@ def _category_bars(column: ColumnProfile) -> list[_Bar]:
     by_size = sorted(range(len(shares)), key=lambda i: -max(s or 0.0 for s in shares[i]))
     new = set(column.new_categories)
     shown = sorted(by_size[:_TOP])
-    bars = [
-        _Bar(_category(column.categories[i]), *shares[i], column.categories[i] in new)
-        for i in shown
-    ]
+    bars = [_Bar(_category(column.categories[i]), *shares[i], _sign(column, i, new)) for i in shown]
     before, now = (_rest([shares[i][side] for i in shown]) for side in (0, 1))
     if max(before or 0.0, now or 0.0) > 1e-9:
         bars.append(_Bar(_OTHER, before, now))
     return bars
+
+
+def _sign(column: ColumnProfile, index: int, new: Collection[str]) -> str:
+    if column.categories[index] in new:
+        return _NEW
+    gone = index < len(column.counts_current) and not column.counts_current[index]
+    return _GONE if gone and column.counts_reference[index] else ""
 
 
 def _category(text: str) -> str:
@@ -251,9 +248,9 @@ def _pair(bar: _Bar, y: int, unit: float) -> str:
     """Label, two bars one over the other, and the shares in figures."""
     wide = [(share or 0.0) * unit for share in (bar.reference, bar.current)]
     before, now = ("?" if s is None else _rounded(s) for s in (bar.reference, bar.current))
-    mark = ("+ " if bar.new else "") + bar.label
+    mark = bar.sign + bar.label
     return (
-        _text(0, y + 10, cut(mark, _LABEL), "w" if bar.new else "")
+        _text(0, y + 10, cut(mark, _LABEL), "w" if bar.sign else "")
         + f'<path class="rb" d="M{_BARS_FROM:g} {y + 3}h{wide[0]:.1f}v3.5h-{wide[0]:.1f}z"/>'
         + f'<path class="cb" d="M{_BARS_FROM:g} {y + 8}h{wide[1]:.1f}v4h-{wide[1]:.1f}z"/>'
         + _text(WIDTH, y + 10, f"{before} → {now} %", "n")
@@ -267,94 +264,6 @@ def _rounded(share: float) -> str:
     if 0.995 < share < 1:
         return ">99"
     return f"{100 * share:.1f}" if 0 < share < 0.0995 else f"{100 * share:.0f}"
-
-
-# --- evidence and timeline ---------------------------------------------------------------------
-
-
-def evidence_bar(ratio: float) -> str:
-    """Evidence over its threshold: the tick in the middle is where the alarm rises."""
-    kept = min(max(ratio, 0.0), 2.0) if math.isfinite(ratio) else 2.0
-    wide = kept / 2 * 200
-    state = "over" if ratio >= 1 else "under"
-    body = (
-        '<rect class="k" y="3" width="200" height="8" rx="2"/>'
-        f'<rect class="{state}" y="3" width="{wide:.1f}" height="8" rx="2"/>'
-        '<path class="tick" d="M100 0V14"/>'
-    )
-    title = f"evidence {ratio + 0.0:.2f}, the alarm rises at 1"
-    return f'<svg class="ev" viewBox="0 0 200 14" preserveAspectRatio="none" role="img"><title>{title}</title>{body}</svg>'
-
-
-_SHADES = ("blue", "orange", "green", "violet")
-"""Of the classes ``s0`` to ``s3``, which neighbours in a bar do not share."""
-
-
-class Share(Protocol):
-    """A part of a whole: how much of it, and what to say of it."""
-
-    @property
-    def share(self) -> float:
-        """0 to 1."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """Name and amount."""
-        ...
-
-
-def shares_bar(parts: Sequence[Share]) -> str:
-    """Parts of a whole side by side, each as wide as its share; what is left is empty."""
-    body, at = ['<rect class="k" width="200" height="10"/>'], 0.0
-    for place, part in enumerate(parts):
-        wide = min(part.share * 200, 200 - at)
-        body.append(
-            f'<rect class="s{place % len(_SHADES)}" x="{at:.1f}" width="{wide:.1f}" height="10">'
-            f"<title>{escape(part.text)}</title></rect>"
-        )
-        at += wide
-    told = "; ".join(part.text for part in parts)
-    return (
-        '<svg class="ev" viewBox="0 0 200 10" preserveAspectRatio="none" role="img">'
-        f"<title>{escape(told)}</title>{''.join(body)}</svg>"
-    )
-
-
-def swatch(place: int) -> str:
-    """The colour of a part of :func:`shares_bar`, to stand beside its name."""
-    return (
-        '<svg width="9" height="9" viewBox="0 0 9 9" role="img">'
-        f"<title>{_SHADES[place % len(_SHADES)]}</title>"
-        f'<rect class="s{place % len(_SHADES)}" width="9" height="9"/></svg>'
-    )
-
-
-_BEAT_SHAPES = {
-    "shift": '<path class="b-shift" d="M{x} 19V3h8v16z"/>',
-    "no_shift": '<path class="b-quiet" d="M{x} 19v-5h8v5z"/>',
-    "insufficient_data": '<path class="b-open" d="M{x}.5 18.5v-4h7v4z"/>',
-    "invalid_data": '<path class="b-bad" d="M{x} 19l4 -10 4 10z"/>',
-    "error": '<path class="b-err" d="M{x} 10l8 8m0 -8l-8 8"/>',
-}
-
-
-def timeline(beats: Sequence[Beat]) -> str:
-    """Past verdicts, the oldest first: height and shape tell the verdict, a line the alarm."""
-    width = len(beats) * 11 + 2
-    body = "".join(_beat(beat, index * 11 + 2) for index, beat in enumerate(beats))
-    title = f"the last {len(beats)} verdicts, oldest first"
-    return (
-        f'<svg class="tl" viewBox="0 0 {width} 28" width="{width}" height="28" role="img">'
-        f"<title>{title}</title>{body}</svg>"
-    )
-
-
-def _beat(beat: Beat, x: int) -> str:
-    shape = _BEAT_SHAPES.get(beat.state, _BEAT_SHAPES["error"]).replace("{x}", str(x))
-    alarm = f'<path class="b-alarm" d="M{x - 1} 22h10"/>' if beat.alarm else ""
-    here = f'<path class="b-here" d="M{x + 4} 24l3 4h-6z"/>' if beat.current else ""
-    return f"<g><title>{escape(beat.label)}</title>{shape}{alarm}{here}</g>"
 
 
 # --- text --------------------------------------------------------------------------------------

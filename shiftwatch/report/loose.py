@@ -80,3 +80,42 @@ def shortly(value: Any) -> str:
     if isinstance(value, float):
         return phrase.number(value)
     return cut(visible(str(value)), 200)
+
+
+# --- what only some runs tell ------------------------------------------------------------------
+
+
+def comparison(run: Run) -> dict[str, str]:
+    """What both sides are called where the run is no check of a batch against its reference."""
+    given = run.explanation.get("comparison")
+    if not isinstance(given, Mapping):
+        return {}
+    sides = {side: given.get(side) for side in ("reference", "current")}
+    return {side: str(name) for side, name in sides.items()} if all(sides.values()) else {}
+
+
+def appeared(run: Run) -> dict[str, list[str]]:
+    """Categories the reference has never had, by column."""
+    return {
+        column.name: list(column.new_categories) for column in run.columns if column.new_categories
+    }
+
+
+def not_estimated(run: Run) -> str:
+    """Why there is no estimate of the performance; empty where there is one, or none was asked for."""
+    given = run.explanation.get("performance")
+    reason = given.get("not_estimated") if isinstance(given, Mapping) else None
+    return reason if isinstance(reason, str) else ""
+
+
+def example_rows(run: Run) -> dict[str, Any]:
+    """Rows of the batch that the configuration lets the report show; empty where it does not."""
+    given = run.explanation.get("rows")
+    told = given.get("input") if isinstance(given, Mapping) else None
+    if not isinstance(told, Mapping):
+        return {}
+    columns, rows = told.get("columns"), told.get("rows")
+    if not (isinstance(columns, list) and isinstance(rows, list)):
+        return {}
+    kept = [row for row in rows[:_SHARES_SHOWN] if isinstance(row, list)]
+    return {"columns": columns, "rows": kept, "why": told.get("why", "")} if kept else {}

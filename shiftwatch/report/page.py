@@ -7,6 +7,7 @@ Never: needs a script, a font or an address; imports jinja2 before a page is ask
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from shiftwatch.price import DayCost
 from shiftwatch.report import alarm as alarm_words
-from shiftwatch.report import details, figures, layers, loose, phrase, sentence, spending
+from shiftwatch.report import details, figures, gauges, layers, loose, phrase, sentence, spending
+from shiftwatch.report import lead as leading
+from shiftwatch.report import timeline as history
 from shiftwatch.report.advice import advice
-from shiftwatch.report.details import is_number
 from shiftwatch.report.phrase import BatchName, Phrase, cut, visible
-from shiftwatch.report.ranking import JOINT, joint, ranked
+from shiftwatch.report.ranking import JOINT, Ranked, joint, ranked
+from shiftwatch.report.tolerance import policy_of
 from shiftwatch.values import (
     FINDING_CODES,
     SKIP_REASONS,
+    Acceptance,
+    Annotation,
     Decision,
     Run,
     Scope,
@@ -39,7 +44,6 @@ UNFOLDED = 60
 
 _NAMES_SHOWN = 12
 _ENTRIES_SHOWN = 40
-_BEATS_SHOWN = 60
 _TITLE_WIDTH = 300
 
 TEST_NAMES: Mapping[str, str] = {
@@ -67,6 +71,7 @@ def render_html(
     run: Run,
     *,
     timeline: Sequence[Mapping[str, Any]] = (),
+    words: Sequence[Annotation | Acceptance] = (),
     promise: str = "",
     linked: bool = False,
     day: DayCost | None = None,
@@ -76,55 +81,93 @@ def render_html(
     Parameters
     ----------
     run
-        A judged batch.
+        A judged batch, or a comparison: one whose ``explanation`` names both sides under
+        ``comparison``.
     timeline
         Past verdicts in any order, each with ``batch_id``, ``state``, ``alarm`` and ``judged_at``
-        (unix seconds), perhaps with ``event_time_start`` and ``evidence``; the newest 60 are drawn. Batches that the
-        page names are dated by it.
+        (unix seconds), perhaps with ``event_time_start`` and ``evidence``; the newest 120 are
+        drawn. Batches that the page names are dated by it.
+    words
+        What operators have said on the model, in any order.
     promise
         The promise on false alarms in words; the run does not know it.
     linked
         Whether the page is served where ``?batch=ID&format=html`` is the page of another batch.
-
     day
         What the day up to it cost, where that is known.
 
     Returns
     -------
     str
-        HTML without scripts or outside references. Below 150 kB for 50 columns and below 1 MB for
-        1000: columns beyond the 60 with the strongest evidence are folded and have no figure.
+        HTML without scripts or outside references. Below 300 kB for 50 columns and below 1.5 MB
+        for 1000: columns beyond the 60 that matter most are folded and have no figure.
     """
+    dates = _dates(timeline)
+    comparison = loose.comparison(run)
+    appeared, gone = loose.appeared(run), dict(loose.vanished(run))
+    estimated = leading.performance(run)
+    inputs, predictions = ranked(run, "input"), ranked(run, "prediction")
     return _template().render(
         run=run,
-        alarms=[_Alarm(decision, run.batch.id) for decision in _shown_decisions(run)],
-        beats=_timeline(run, timeline),
-        dates=_dates(timeline),
+        alarms=[
+            _Alarm(decision, run.batch.id, bool(comparison))
+            for decision in _shown_decisions(run, comparison)
+        ],
+        line=history.timeline(run, timeline, words),
+        lead=leading.lead(run, dates),
+        dates=dates,
         linked=linked,
+        home="/" if linked else "",
+        comparison=comparison,
+        sides=comparison or {"reference": "reference", "current": "this batch"},
         promise=promise,
         outlook=details.outlook(run),
         slow=any(len(layers.ratios(decision)) > 1 for decision in run.decisions),
         doubts=layers.doubts(run),
-        findings=layers.other_findings(run),
+        findings=[f for f in layers.other_findings(run) if f.code != "new_categories"],
         held=layers.held_back(run),
         inflated=details.inflated(run),
-        inputs=ranked(run, "input"),
-        predictions=ranked(run, "prediction"),
+        inputs=inputs,
+        predictions=predictions,
+        policy=policy_of(run),
+        scale=_scale((*inputs, *predictions)),
         joints=joint(run),
         skips=_skips(run.skipped),
-        vanished=loose.vanished(run),
+        appeared=appeared,
+        vanished=gone,
+        categories=list(dict.fromkeys((*appeared, *gone))),
+        performance=estimated,
+        not_estimated=loose.not_estimated(run),
+        rows=loose.example_rows(run),
         provenance=loose.flat(loose.told(run.provenance))[:_ENTRIES_SHOWN],
         reasons=_reasons(run),
         cost=_cost(run, day),
     )
 
 
+_LEAST_SCALE = 0.1
+
+
+def _scale(rows: Sequence[Ranked]) -> float:
+    """The effect at the right edge of every interval: the largest that is shown."""
+    ends = [
+        r.effect if r.effect_high is None else r.effect_high for row in rows for r in row.results
+    ]
+    known = [end for end in ends if math.isfinite(end)]
+    return max(_LEAST_SCALE, *known) if known else _LEAST_SCALE
+
+
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - 11 MB, only when asked for
+    # 11 MB, only when asked for
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("shiftwatch.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(
         p=phrase.p_text,
@@ -148,9 +191,13 @@ def _template() -> Template:
         plain=lambda text: text.isascii() and text.isalnum(),
         facts=loose.facts,
         shares=loose.shares,
+        first_words=lambda text: text.partition(".")[0].partition(",")[0],
     )
     environment.globals.update(
         figures=figures,
+        gauges=gauges,
+        timeline=history,
+        change_text=leading.change_text,
         sentence=sentence,
         advice=advice,
         layers=layers.LAYER_NAMES,
@@ -164,8 +211,8 @@ def _template() -> Template:
         name_width=_TITLE_WIDTH,
     )
     environment.globals["style"] = page_style()
-    environment.globals["policy"] = _policy(page_style())
-    return environment.from_string(_own_file("template.html"))
+    environment.globals["policy_text"] = _policy(page_style())
+    return environment.get_template("page.html")
 
 
 def _policy(style: str) -> str:
@@ -183,12 +230,17 @@ def _own_file(name: str) -> str:
     return files("shiftwatch.report").joinpath(name).read_text("utf-8")
 
 
+_FOUND = {"on": "Shift", "off": "No shift found", "unknown": "Could not be judged"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Alarm:
     """One scope as the page shows it."""
 
     decision: Decision
     batch_id: str
+    alone: bool = False
+    """Whether it is of a comparison, which has no past and raises no alarm."""
 
     @property
     def title(self) -> str:
@@ -205,10 +257,14 @@ class _Alarm:
 
     @property
     def phrase(self) -> Phrase:
+        if self.alone and self.decision.scope != "schema":
+            return (_FOUND[self.state],)
         return alarm_words.alarm_phrase(self.decision, self.batch_id)
 
     @property
     def why(self) -> Phrase:
+        if self.alone:
+            return ()
         return alarm_words.why_phrase(self.decision, self.batch_id)
 
     @property
@@ -221,6 +277,8 @@ class _Alarm:
 
     @property
     def clearing(self) -> Phrase:
+        if self.alone:
+            return ()
         return alarm_words.clearing_phrase(self.decision)
 
     @property
@@ -229,12 +287,13 @@ class _Alarm:
         return layers.ratios(self.decision)
 
 
-def _shown_decisions(run: Run) -> list[Decision]:
-    """Performance is shown once it is watched."""
+def _shown_decisions(run: Run, comparison: Mapping[str, str]) -> list[Decision]:
+    """Performance is shown once it is watched; a comparison has no quiet schema to tell of."""
     return [
         d
         for d in run.decisions
-        if d.scope != "performance" or d.alarm or d.evidence.check is not None
+        if (d.scope != "performance" or d.alarm or d.evidence.check is not None)
+        and not (comparison and d.scope == "schema" and not d.alarm)
     ]
 
 
@@ -304,42 +363,11 @@ def _group(key: tuple[Scope, str, str], members: Sequence[Skipped]) -> _Skips:
     )
 
 
-# --- timeline ----------------------------------------------------------------------------------
-
-
-def _timeline(run: Run, entries: Sequence[Mapping[str, Any]]) -> list[figures.Beat]:
-    ordered = sorted(entries, key=lambda entry: _seconds(entry.get("judged_at")))
-    return [_beat(entry, run.batch.id) for entry in ordered[-_BEATS_SHOWN:]]
-
-
-def _beat(entry: Mapping[str, Any], current: str) -> figures.Beat:
-    state, batch = str(entry.get("state", "error")), str(entry.get("batch_id", ""))
-    moment = phrase.when(_seconds(entry.get("judged_at")))
-    alarm = bool(entry.get("alarm"))
-    evidence = _strongest(entry.get("evidence"))
-    ending = (", alarm on" if alarm else "") + evidence
-    label = (
-        f"{moment} {cut(visible(batch), 20)}: {cut(visible(state), 20).replace('_', ' ')}{ending}"
-    )
-    return figures.Beat(state, alarm, label, batch == current)
-
-
-def _strongest(evidence: Any) -> str:
-    """The strongest evidence of a past batch over its threshold, where it is known."""
-    given = evidence.values() if isinstance(evidence, Mapping) else ()
-    known = [ratio for ratio in given if is_number(ratio)]
-    return f", strongest evidence {alarm_words.ratio_text(max(known))}" if known else ""
-
-
 def _dates(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """When each batch was: by its events where their time is known, else when it was judged."""
     found = {}
     for entry in entries:
         known = [entry.get(key) for key in ("event_time_start", "judged_at")]
-        times = [phrase.when(float(time)) for time in known if is_number(time)]
+        times = [phrase.when(float(time)) for time in known if details.is_number(time)]
         found[str(entry.get("batch_id", ""))] = times[0] if times else ""
     return found
-
-
-def _seconds(value: Any) -> float:
-    return float(value) if is_number(value) else 0.0

@@ -1,14 +1,15 @@
-"""Columns by the evidence against them, the strongest first.
+"""Columns by their part in what differs, those that the decision rests on first.
 
 In:    a Run.
 Out:   one row a column, with its profile, results and skips; the joint results.
-Never: leaves out a column that was tested; computes evidence.
+Never: leaves out a column that was tested.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shiftwatch.contribution import contribution
 from shiftwatch.values import ColumnProfile, Run, Scope, Skipped, TwoSampleResult
 
 JOINT = "*"
@@ -31,19 +32,23 @@ class Ranked:
     skipped: tuple[Skipped, ...]
     named: bool
     also: bool
+    share: float = 0.0
+    """Its part in all that differs in the scope, 0 where that is no more than noise."""
 
     @property
-    def order(self) -> tuple[float, float]:
-        """Broken columns first, then the smallest p-value and largest effect, then the untested."""
+    def order(self) -> tuple[float, float, float, float]:
+        """Broken columns first, then by their part in what differs, then by evidence; untested last."""
         if not self.results:
             broken = any(skip.reason in _BROKEN for skip in self.skipped)
-            return (-1.0 if broken else 2.0, 0.0)
+            return (-2.0 if broken else 2.0, 0.0, 0.0, 0.0)
         strongest = min(self.results, key=lambda r: (r.p_value, -abs(r.effect)))
-        return (strongest.p_value, -abs(strongest.effect))
+        # What the decision rests on comes before what may still be chance.
+        first = -1.0 if self.named else -self.share / 2
+        return (first, -self.share, strongest.p_value, -abs(strongest.effect))
 
 
 def ranked(run: Run, scope: Scope) -> tuple[Ranked, ...]:
-    """The columns of a scope, those with the strongest evidence first."""
+    """The columns of a scope, those that matter most first."""
     results: dict[str, list[TwoSampleResult]] = {}
     skipped: dict[str, list[Skipped]] = {}
     for result in run.results:
@@ -56,6 +61,7 @@ def ranked(run: Run, scope: Scope) -> tuple[Ranked, ...]:
     own = [decision for decision in run.decisions if decision.scope == scope]
     named = {name for decision in own for name in decision.columns}
     also = {name for decision in own for name in decision.also_moving}
+    shares = {each.column: each.share for each in contribution(run.results).get(scope, ())}
     rows = [
         Ranked(
             name,
@@ -64,6 +70,7 @@ def ranked(run: Run, scope: Scope) -> tuple[Ranked, ...]:
             tuple(skipped.get(name, ())),
             name in named,
             name in also,
+            shares.get(name, 0.0),
         )
         for name in dict.fromkeys((*profiles, *results, *skipped))
     ]

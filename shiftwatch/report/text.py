@@ -28,7 +28,9 @@ from shiftwatch.report.layers import (
     other_findings,
     ratios,
 )
+from shiftwatch.report.lead import lead
 from shiftwatch.report.line import NAME_WIDTH, bare
+from shiftwatch.report.loose import comparison
 from shiftwatch.report.phrase import (
     Phrase,
     cut,
@@ -71,7 +73,8 @@ def table(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
     day
         What the day up to it cost, where that is known.
     """
-    blocks = [verdict_sentence(run), _lines(map(_doubt, doubts(run))), *_scope_blocks(run)]
+    blocks = [verdict_sentence(run), " ".join(map(plain, lead(run, {})))]
+    blocks += [_lines(map(_doubt, doubts(run))), *_scope_blocks(run)]
     rows = _result_rows(run, most)
     if rows:
         heading = ("target", "test", "p-value", "effect", "95 % interval", "rows", "")
@@ -235,9 +238,10 @@ def markdown(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
     day
         What the day up to it cost, where that is known.
     """
-    facts = [f"batch {code_span(run.batch.id)}", plural(run.batch.rows, "row")]
+    facts = [*_sides(run), plural(run.batch.rows, "row")]
     facts.append(f"judged {when(run.judged_at)} UTC")
-    parts = [f"## {_marked(verdict_phrase(run))}", ", ".join(facts)]
+    parts = [f"## {_marked(verdict_phrase(run))}", " ".join(map(_marked, lead(run, {})))]
+    parts.append(", ".join(facts))
     parts += [f"> {_escaped(_doubt(finding))}" for finding in doubts(run)]
     parts += [_alarm_table(run), _lines(_alarm_items(run))]
     steps = [f"{place}. {_marked(step)}" for place, step in enumerate(advice(run), 1)]
@@ -250,6 +254,14 @@ def markdown(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
     parts += [_escaped(text) for text in outlook(run)]
     parts.append(_lines(f"- {_escaped(line)}" for line in _cost_lines(run, day)))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _sides(run: Run) -> tuple[str, ...]:
+    """What was compared."""
+    sides = comparison(run)
+    if not sides:
+        return (f"batch {code_span(run.batch.id)}",)
+    return (f"{code_span(sides['current'])} held against {code_span(sides['reference'])}",)
 
 
 def code_span(text: str) -> str:

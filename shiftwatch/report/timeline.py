@@ -1,0 +1,298 @@
+"""Past verdicts on a line of time: how strong the evidence was, when the alarm rose, what was said.
+
+In:    past verdicts and words of operators; the run that the page is about.
+Out:   points in their order, events in words, an SVG element that stretches with the page.
+Never: draws a point where nothing could be tested; hides what was drawn from who cannot see it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from shiftwatch.report.alarm import ratio_text
+from shiftwatch.report.details import is_number
+from shiftwatch.report.layers import crossed
+from shiftwatch.report.phrase import BatchName, Phrase, cut, plural, said, visible, when
+from shiftwatch.values import Acceptance, Annotation, Run, Scope
+
+SHOWN = 120
+"""Checks at most, the newest."""
+
+_SCOPES: tuple[tuple[Scope, str], ...] = (("input", "i"), ("prediction", "o"))
+"""With their line's class."""
+
+_WIDE, _HIGH = 1000.0, 100.0
+_UNTESTED = {"insufficient_data": "few", "invalid_data": "bad", "error": "err"}
+_KINDS = {"note": "note", "known_change": "known change", "silence": "silence"}
+_WORDS_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One check on the line."""
+
+    batch: str
+    state: str
+    alarm: bool
+    at: float
+    """Unix seconds: of its events where their time is known, else of the check."""
+    evidence: Mapping[str, float]
+    current: bool
+
+    @property
+    def strongest(self) -> float | None:
+        """The strongest evidence of any scope over its threshold."""
+        return max(self.evidence.values(), default=None)
+
+    @property
+    def told(self) -> str:
+        """The check in a few words."""
+        state = cut(visible(self.state), 20).replace("_", " ")
+        ratio = self.strongest
+        evidence = "" if ratio is None else f", evidence {ratio_text(ratio)}"
+        alarm = ", alarm on" if self.alarm else ""
+        return f"{when(self.at)}: {state}{evidence}{alarm}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A word of an operator, and the points it is about: from the first to the last, half open."""
+
+    text: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What is drawn, and the same in words."""
+
+    points: tuple[Point, ...]
+    events: tuple[Phrase, ...]
+    words: tuple[Stretch, ...]
+    begins: int | None
+    """Place of the check with which the change is estimated to have begun."""
+    rose: int | None
+    """Place of the check on which the alarm rose."""
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """When the first and the last check were."""
+        return (when(self.points[0].at), when(self.points[-1].at)) if self.points else ("", "")
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Scopes that have a line."""
+        known = {scope for point in self.points for scope in point.evidence}
+        return tuple(scope for scope, _ in _SCOPES if scope in known)
+
+
+def timeline(
+    run: Run,
+    entries: Sequence[Mapping[str, Any]],
+    words: Sequence[Annotation | Acceptance] = (),
+) -> Timeline:
+    """The newest checks in their order, with what happened.
+
+    Parameters
+    ----------
+    run
+        The page is about this one.
+    entries
+        Past verdicts in any order, each with ``batch_id``, ``state``, ``alarm`` and ``judged_at``
+        (unix seconds), perhaps ``event_time_start`` and ``evidence`` by scope.
+    words
+        Of operators, in any order.
+    """
+    ordered = sorted(entries, key=lambda entry: _seconds(entry.get("judged_at")))
+    points = tuple(_point(entry, run.batch.id) for entry in ordered[-SHOWN:])
+    places = {point.batch: place for place, point in enumerate(points)}
+    began, rose = _landmarks(run)
+    told = [*_annotated(words, points), *_accepted(words, points)]
+    return Timeline(
+        points,
+        tuple(_events(run, began, rose)),
+        tuple(told[:_WORDS_SHOWN]),
+        places.get(began or ""),
+        places.get(rose or ""),
+    )
+
+
+def _point(entry: Mapping[str, Any], current: str) -> Point:
+    batch = str(entry.get("batch_id", ""))
+    start = entry.get("event_time_start")
+    given = entry.get("evidence")
+    known = given.items() if isinstance(given, Mapping) else ()
+    return Point(
+        batch,
+        str(entry.get("state", "error")),
+        bool(entry.get("alarm")),
+        _seconds(start if is_number(start) else entry.get("judged_at")),
+        {str(scope): float(ratio) for scope, ratio in known if is_number(ratio)},
+        batch == current,
+    )
+
+
+def _seconds(value: Any) -> float:
+    return float(value) if is_number(value) else 0.0
+
+
+def _landmarks(run: Run) -> tuple[str | None, str | None]:
+    """The batches with which the change began and on which the alarm rose, if one is on."""
+    on = [d for d in run.decisions if d.scope != "schema" and (d.alarm or crossed(d))]
+    began = next((d.change_from for d in on if d.change_from), None)
+    return began, next((d.since for d in on if d.since), None)
+
+
+def _events(run: Run, began: str | None, rose: str | None) -> Iterator[Phrase]:
+    if began is not None and began != run.batch.id:
+        yield ("The change is estimated to have begun with batch ", BatchName(began), ".")
+    if rose is not None:
+        yield ("The alarm rose with batch ", BatchName(rose), ".")
+
+
+_Words = Sequence[Annotation | Acceptance]
+
+
+def _annotated(words: _Words, points: Sequence[Point]) -> Iterator[Stretch]:
+    own = (word for word in words if isinstance(word, Annotation))
+    for word in sorted(own, key=lambda each: -each.start):
+        ended = min(word.until or math.inf, word.ended_at or math.inf)
+        until = f" to {when(ended)}" if math.isfinite(ended) else ""
+        by = f" by {said(word.by, 40)}" if word.by else ""
+        text = f"{_KINDS[word.kind]}, {when(word.start)}{until}{by}"
+        yield Stretch(_with_text(text, word.text), *_covered(points, word.start, ended))
+
+
+def _accepted(words: _Words, points: Sequence[Point]) -> Iterator[Stretch]:
+    said_of = {
+        "accepted": "accepted as the new normal",
+        "undone": "back to the configured reference",
+        "ended": "acceptance ended with a new reference",
+    }
+    own = (word for word in words if isinstance(word, Acceptance))
+    for word in sorted(own, key=lambda each: -each.at):
+        text = _with_text(f"{said_of[word.kind]}, {when(word.at)}", word.note)
+        yield Stretch(text, *_covered(points, word.at, word.at))
+
+
+def _with_text(text: str, words: str) -> str:
+    return f"{text}: {said(words, 200)}" if words.strip() else text
+
+
+def _covered(points: Sequence[Point], start: float, until: float) -> tuple[int, int]:
+    """Places of the points within; of a moment, that of the first point after it, if any."""
+    first = sum(point.at < start for point in points)
+    if until <= start:
+        return first, min(first + 1, len(points))
+    return first, max(first, sum(point.at < until for point in points))
+
+
+# --- the picture -------------------------------------------------------------------------------
+
+
+def picture(line: Timeline) -> str:
+    """The evidence of every check as SVG; it stretches, so that its lines keep their width.
+
+    Height is ratio / (1 + ratio): nothing lies at the bottom, the threshold in the middle, and
+    whatever is overwhelming near the top.
+    """
+    count = len(line.points)
+    if not count:
+        return ""
+    parts = [*_bands(line), f'<path class="th" d="M0 {_HIGH / 2:g}H{_WIDE:g}"/>']
+    parts += [_mark(place, count, kind) for kind, place in _verticals(line) if place is not None]
+    for scope, kind in _SCOPES:
+        parts += _series(line.points, scope, kind)
+    parts += [_untested(point, place, count) for place, point in enumerate(line.points)]
+    return (
+        f'<svg class="tl" viewBox="0 0 {_WIDE:g} {_HIGH:g}" preserveAspectRatio="none" role="img">'
+        f"<title>{escape(_title(line))}</title>{''.join(parts)}</svg>"
+    )
+
+
+def _title(line: Timeline) -> str:
+    on = sum(point.alarm for point in line.points)
+    first, last = line.ends
+    alarm = f"; an alarm was on after {plural(on, 'of them').removesuffix('s')}" if on else ""
+    strongest = [p.strongest for p in line.points if p.strongest is not None]
+    most = f"; the strongest evidence was {ratio_text(max(strongest))}" if strongest else ""
+    return f"evidence of {plural(len(line.points), 'check')} from {first} to {last}{alarm}{most}"
+
+
+def _x(place: float, count: int) -> float:
+    return (place + 0.5) / count * _WIDE
+
+
+def _y(ratio: float) -> float:
+    share = 1.0 if math.isinf(ratio) else max(0.0, ratio) / (1 + max(0.0, ratio))
+    return (1 - share) * (_HIGH - 4) + 2
+
+
+def _bands(line: Timeline) -> Iterator[str]:
+    """Where an alarm was on, and what operators said."""
+    count = len(line.points)
+    for places in _alarms(line.points):
+        yield _band("al", places, count, _HIGH)
+    for word in line.words:
+        if word.first < word.last:
+            yield _band("wd", (word.first, word.last), count, 5, word.text)
+
+
+def _band(kind: str, places: tuple[int, int], count: int, high: float, text: str = "") -> str:
+    first, last = places
+    left, wide = first / count * _WIDE, (last - first) / count * _WIDE
+    said_there = f"<title>{escape(text)}</title>" if text else ""
+    shape = f'class="{kind}" x="{left:.1f}" width="{wide:.1f}" height="{high:g}"'
+    return f"<rect {shape}>{said_there}</rect>"
+
+
+def _alarms(points: Sequence[Point]) -> Iterator[tuple[int, int]]:
+    begun: int | None = None
+    for place, point in enumerate(points):
+        if point.alarm and begun is None:
+            begun = place
+        if not point.alarm and begun is not None:
+            yield begun, place
+            begun = None
+    if begun is not None:
+        yield begun, len(points)
+
+
+def _verticals(line: Timeline) -> Iterator[tuple[str, int | None]]:
+    yield "bg", line.begins
+    yield "ro", line.rose
+    yield "nw", next((place for place, p in enumerate(line.points) if p.current), None)
+
+
+def _mark(place: int, count: int, kind: str) -> str:
+    return f'<path class="{kind}" d="M{_x(place, count):.1f} 0V{_HIGH:g}"/>'
+
+
+def _series(points: Sequence[Point], scope: str, kind: str) -> Iterator[str]:
+    at = [
+        (place, point, _y(point.evidence[scope]))
+        for place, point in enumerate(points)
+        if scope in point.evidence
+    ]
+    if not at:
+        return
+    count = len(points)
+    steps = "L".join(f"{_x(place, count):.1f} {y:.1f}" for place, _, y in at)
+    yield f'<path class="l{kind}" d="M{steps}"/>'
+    for place, point, y in at:
+        loud = " hot" if point.evidence[scope] >= 1 else ""
+        title = f"<title>{escape(f'{scope}: {point.told}')}</title>"
+        yield f'<path class="d{kind}{loud}" d="M{_x(place, count):.1f} {y:.1f}h0">{title}</path>'
+
+
+def _untested(point: Point, place: int, count: int) -> str:
+    kind = _UNTESTED.get(point.state)
+    if kind is None:
+        return ""
+    title = f"<title>{escape(point.told)}</title>"
+    return f'<path class="u {kind}" d="M{_x(place, count):.1f} {_HIGH - 10:g}v10">{title}</path>'
