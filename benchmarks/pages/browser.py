@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from benchmarks.speed.harness import Spread, spread
 from tests.browsing import Browser, browser, is_wider_than_its_window, violations
 
 _TIMES = 5
-_QUIET = 1500
+_QUIET = 1000
 """Milliseconds without a change of the document, after which a page counts as complete."""
 
 _WATCH = """
@@ -59,6 +59,13 @@ _BACKGROUND = """
 () => { const painted = [document.body, document.documentElement]
           .map(each => getComputedStyle(each).backgroundColor);
         return painted.find(each => each !== 'rgba(0, 0, 0, 0)') || 'none'; }
+"""
+_CUT_OFF = """
+() => [...document.querySelectorAll('body *')].filter(each => {
+  const words = [...each.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+  const box = each.getBoundingClientRect();
+  return words && box.width > 1 && box.height > 1 && box.right > innerWidth + 1;
+}).length
 """
 _FOCUSED = """
 () => { const now = document.activeElement;
@@ -112,10 +119,18 @@ def _refusing(context: Any, outside: list[str]) -> None:
     context.route(re.compile(r"^(?!file:|data:|blob:|about:)"), route)
 
 
-def examined(chromium: Browser, page: Path) -> dict[str, Any]:
-    """What a page does and says: requests, errors, axe-core, text, with and without script."""
+def examined(chromium: Browser, page: Path, columns: Sequence[str]) -> dict[str, Any]:
+    """What a page does and says: requests, errors, axe-core, text, with and without script.
+
+    Parameters
+    ----------
+    chromium, page
+        What opens it, and where it lies.
+    columns
+        Names that it should say, also on paper.
+    """
     return {
-        **_with(chromium, page, _seen),
+        **_with(chromium, page, lambda tab: _seen(tab, columns), faults=True),
         **_with(chromium, page, lambda tab: {"without_script": _words(tab)}, script=False),
         **_with(chromium, page, _narrow, width=360),
         **_with(chromium, page, lambda tab: {"light": tab.evaluate(_BACKGROUND)}),
@@ -124,7 +139,12 @@ def examined(chromium: Browser, page: Path) -> dict[str, Any]:
 
 
 def _with(
-    chromium: Browser, page: Path, look: Callable[[Any], dict[str, Any]], **options: Any
+    chromium: Browser,
+    page: Path,
+    look: Callable[[Any], dict[str, Any]],
+    *,
+    faults: bool = False,
+    **options: Any,
 ) -> dict[str, Any]:
     watched = chromium.open(**options)
     outside: list[str] = []
@@ -133,15 +153,18 @@ def _with(
     watched.page.wait_for_timeout(_QUIET)
     found = look(watched.page)
     watched.page.context.close()
-    if look is _seen:
+    if faults:
         found |= {"outside": len(outside), "errors": len(watched.said)}
     return found
 
 
-def _seen(tab: Any) -> dict[str, Any]:
+def _seen(tab: Any, columns: Sequence[str]) -> dict[str, Any]:
     named, pictures = tab.evaluate(_PICTURES)
     faults = violations(tab)
     printed = tab.pdf(format="A4")
+    tab.emulate_media(media="print")
+    on_paper = tab.inner_text("body").split()
+    tab.emulate_media(media=None)
     stops = _stops(tab)
     for shut in tab.query_selector_all("details:not([open]) > summary"):
         shut.evaluate("each => { each.parentElement.open = true; }")
@@ -154,6 +177,7 @@ def _seen(tab: Any) -> dict[str, Any]:
         "pictures": pictures,
         "pictures_named": named,
         "printed_pages": len(re.findall(rb"/Type\s*/Page\b", printed)),
+        "printed_columns": len(set(columns) & {*on_paper}),
         "focus_stops": stops,
         "text": tab.inner_text("body"),
         "marks": tab.evaluate(_MARKS),
@@ -186,6 +210,4 @@ def _words(tab: Any) -> int:
 
 
 def _narrow(tab: Any) -> dict[str, Any]:
-    return {"wider_than_360": is_wider_than_its_window(tab)}
-
-
+    return {"wide": is_wider_than_its_window(tab), "cut_off": tab.evaluate(_CUT_OFF)}

@@ -117,8 +117,8 @@ def _null(name: str, share: float) -> Callable[[pa.Table], pa.Table]:
 
 
 def _unseen(batch: pa.Table) -> pa.Table:
-    texts = batch.column("meal").to_pylist()
-    return _replaced(batch, "meal", pa.array(["All inclusive"] * 600 + texts[600:]))
+    texts = batch.column("deposit_type").to_pylist()
+    return _replaced(batch, "deposit_type", pa.array(["Voucher"] * 600 + texts[600:]))
 
 
 def _replaced(batch: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -126,12 +126,18 @@ def _replaced(batch: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 
 DIRTY: Mapping[str, tuple[str, Callable[[pa.Table], pa.Table]]] = {
-    "90 % nulls": ("adults", _null("adults", 0.9)),
-    "all null": ("adults", _null("adults", 1.0)),
-    "new category": ("meal", _unseen),
-    "missing column": ("adults", lambda batch: batch.drop_columns(["adults"])),
+    "90 % nulls": ("parking_spaces", _null("parking_spaces", 0.9)),
+    "all null": ("parking_spaces", _null("parking_spaces", 1.0)),
+    "new category": ("deposit_type", _unseen),
+    "missing column": ("parking_spaces", lambda batch: batch.drop_columns(["parking_spaces"])),
 }
 """By name: the column that is to be spoken of, and what is done to the batch."""
+
+
+def watched(path: Path) -> list[str]:
+    """Columns of the bookings that a report may speak of: all but the time and the label."""
+    known = pq.read_schema(path).names
+    return [name for name in known if name not in ("timestamp", "is_canceled")]
 
 
 def dirty_file(name: str) -> str:
