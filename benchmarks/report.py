@@ -67,7 +67,8 @@ def of_us(folder: Path, chromium: browser.Browser) -> dict[str, Any]:
 def our_cells(folder: Path, chromium: browser.Browser) -> shown.Cells:
     """What our page of the newest month shows."""
     ours.judge_hotels(folder)
-    examined = browser.examined(chromium, ours.write(folder, "html"), columns(folder))
+    page = ours.write(folder, "html")
+    examined = browser.examined(chromium, page, columns(folder), ours.RANKED)
     return shown.cells(shown.summed(examined, ours.about(), len(columns(folder))), "ours")
 
 
@@ -85,8 +86,10 @@ def of_the_peer(folder: Path, chromium: browser.Browser) -> dict[str, Any]:
         page = Path(told.pop("page"))
         pair[chosen] = told | {"opened": browser.timed(chromium, page)}
     about = theirs.about()
-    examined = browser.examined(chromium, theirs.month(folder), columns(folder))
-    seen = shown.summed(examined, theirs.capable(about), len(columns(folder)))
+    page = theirs.month(folder)
+    examined = browser.examined(chromium, page, columns(folder), theirs.RANKED)
+    capable = theirs.capable(about) | {"drifting": pair["drift"]["drifting"]}
+    seen = shown.summed(examined, capable, len(columns(folder)))
     return {
         "circumstances": stored.circumstances(),
         "about": about,

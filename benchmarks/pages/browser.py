@@ -61,11 +61,14 @@ _BACKGROUND = """
         return painted.find(each => each !== 'rgba(0, 0, 0, 0)') || 'none'; }
 """
 _CUT_OFF = """
-() => [...document.querySelectorAll('body *')].filter(each => {
+() => {
+  const scrolls = each => each && each !== document.body
+    && (/auto|scroll/.test(getComputedStyle(each).overflowX) || scrolls(each.parentElement));
+  return [...document.querySelectorAll('body *')].filter(each => {
   const words = [...each.childNodes].some(n => n.nodeType === 3 && n.data.trim());
   const box = each.getBoundingClientRect();
-  return words && box.width > 1 && box.height > 1 && box.right > innerWidth + 1;
-}).length
+  return words && box.width > 1 && box.height > 1 && box.right > innerWidth + 1 && !scrolls(each);
+  }).length; }
 """
 _FOCUSED = """
 () => { const now = document.activeElement;
@@ -119,7 +122,7 @@ def _refusing(context: Any, outside: list[str]) -> None:
     context.route(re.compile(r"^(?!file:|data:|blob:|about:)"), route)
 
 
-def examined(chromium: Browser, page: Path, columns: Sequence[str]) -> dict[str, Any]:
+def examined(chromium: Browser, page: Path, columns: Sequence[str], ranked: str) -> dict[str, Any]:
     """What a page does and says: requests, errors, axe-core, text, with and without script.
 
     Parameters
@@ -127,10 +130,12 @@ def examined(chromium: Browser, page: Path, columns: Sequence[str]) -> dict[str,
     chromium, page
         What opens it, and where it lies.
     columns
-        Names that it should say, also on paper.
+        Names of the columns whose drift it should tell, also on paper.
+    ranked
+        Expression that finds the name of a column where its drift is told.
     """
     return {
-        **_with(chromium, page, lambda tab: _seen(tab, columns), faults=True),
+        **_with(chromium, page, lambda tab: _seen(tab, columns, ranked), faults=True),
         **_with(chromium, page, lambda tab: {"without_script": _words(tab)}, script=False),
         **_with(chromium, page, _narrow, width=360),
         **_with(chromium, page, lambda tab: {"light": tab.evaluate(_BACKGROUND)}),
@@ -158,12 +163,12 @@ def _with(
     return found
 
 
-def _seen(tab: Any, columns: Sequence[str]) -> dict[str, Any]:
+def _seen(tab: Any, columns: Sequence[str], ranked: str) -> dict[str, Any]:
     named, pictures = tab.evaluate(_PICTURES)
     faults = violations(tab)
     printed = tab.pdf(format="A4")
     tab.emulate_media(media="print")
-    on_paper = tab.inner_text("body").split()
+    on_paper = tab.inner_text("body")
     tab.emulate_media(media=None)
     stops = _stops(tab)
     for shut in tab.query_selector_all("details:not([open]) > summary"):
@@ -177,7 +182,7 @@ def _seen(tab: Any, columns: Sequence[str]) -> dict[str, Any]:
         "pictures": pictures,
         "pictures_named": named,
         "printed_pages": len(re.findall(rb"/Type\s*/Page\b", printed)),
-        "printed_columns": len(set(columns) & {*on_paper}),
+        "printed_columns": len(set(columns) & {*re.findall(ranked, on_paper)}),
         "focus_stops": stops,
         "text": tab.inner_text("body"),
         "marks": tab.evaluate(_MARKS),

@@ -34,6 +34,8 @@ from shiftwatch.verbs.reporting import reported
 
 ROOT = Path(__file__).parents[2]
 _COLD, _WARM = 5, 15
+RANKED = r"(\w+)(?:\s+(?:moved|also moving))?\s+(?:numeric|categorical) ·"
+"""How our page tells the drift of a column."""
 
 _CONFIG = """\
 models:

@@ -66,8 +66,6 @@ class Point:
         return cls(what, probe, probe)
 
 
-_DRIFT_OF = r"y_pred_proba num (?:Not )?Detected [A-Z][\w -]+\(?\w*\)? [\d.]+"
-
 ANSWERS: tuple[Point, ...] = (
     Point(
         "verdict in a sentence",
@@ -88,8 +86,7 @@ ANSWERS: tuple[Point, ...] = (
         "columns ranked",
         says(r"What the decision rests on first, then by[^.]*"),
         says(
-            r"adr num (?:Not )?Detected [A-Z].*?lead_time num|lead_time num (?:Not )?Detected [A-Z]"
-            r".*?adr num",
+            r"Stat Test Drift Score \w+ (?:num|cat) (?:Not )?Detected [A-Z][\w -]+(?:\(\w+\))? [\d.]+",
             "not found",
         ),
     ),
@@ -145,7 +142,10 @@ ANSWERS: tuple[Point, ...] = (
     Point(
         "drift of predictions",
         says(r"predictions (?:show no shift|moved[^.]*)"),
-        says(_DRIFT_OF, "not found"),
+        holds(
+            lambda seen: "y_pred_proba" in seen["drifting"],
+            "a column like others, unless its role is told",
+        ),
     ),
     Point(
         "performance estimated without labels",
@@ -251,8 +251,8 @@ READING: tuple[Point, ...] = (
         "printed: everything is on paper",
         holds(
             lambda seen: seen["printed_columns"] >= seen["columns"],
-            "{printed_pages} pages, {printed_columns} of {columns} columns",
-            "{printed_pages} pages, {printed_columns} of {columns} columns in the list",
+            "{printed_pages} pages, the drift of {printed_columns} of {columns} columns",
+            "{printed_pages} pages, the drift of {printed_columns} of {columns} columns",
         ),
     ),
     Point.same(

@@ -21,6 +21,9 @@ from benchmarks.speed.peers import ENVIRONMENTS, environment
 
 ROOT = Path(__file__).parents[2]
 PEER = "evidently"
+RANKED = r"(\w+)\s+(?:num|cat)\s+(?:Not )?Detected"
+"""How its page tells the drift of a column."""
+
 _COLD, _WARM = 3, 3
 
 
@@ -78,6 +81,7 @@ def compared(folder: Path, chosen: str) -> dict[str, Any]:
         "peak megabytes": spread(peak),
         **sizes(page),
         "found": warm["found"][""],
+        "drifting": sorted(set(warm["found"]) - {""}),
         "page": str(page),
     }
 
