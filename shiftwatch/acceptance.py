@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shiftwatch.annotation import Remark
 from shiftwatch.document import from_document
 from shiftwatch.errors import DataError, ShiftwatchError
 from shiftwatch.requests import Context, Keep, Kept, Prepare, Request
@@ -129,7 +130,9 @@ def _rows(store: Store, model: str, first: str, last: str) -> list[RunRow]:
     )
 
 
-def accepted(proposal: Proposal, context: Context, note: str, call: Call, now: float) -> Acceptance:
+def accepted(
+    proposal: Proposal, context: Context, remark: Remark, call: Call, now: float
+) -> Acceptance:
     """Write the rows as a reference and try it; the word that makes it the one in force.
 
     Parameters
@@ -138,8 +141,8 @@ def accepted(proposal: Proposal, context: Context, note: str, call: Call, now: f
         What is accepted.
     context
         Of the model, with the configured paths.
-    note
-        Why, in the operator's words.
+    remark
+        Why, and who says so.
     call
         How the worker is asked.
     now
@@ -163,8 +166,9 @@ def accepted(proposal: Proposal, context: Context, note: str, call: Call, now: f
         path=kept.path,
         sha256=kept.sha256,
         configured_sha256=kept.configured_sha256,
-        note=note,
+        note=remark.text,
         at=now,
+        by=remark.by,
     )
     try:
         call(Prepare(replace(context, accepted=word)))
@@ -175,9 +179,9 @@ def accepted(proposal: Proposal, context: Context, note: str, call: Call, now: f
     return word
 
 
-def undone(store: Store, model: str, note: str, now: float) -> Acceptance:
+def undone(store: Store, model: str, remark: Remark, now: float) -> Acceptance:
     """The word that ends what is accepted; DataError if nothing is."""
     current = store.acceptance(model)
     if current is None:
         raise DataError("nothing is accepted, the configured reference is in use", where=model)
-    return replace(current, kind="undone", note=note, at=now)
+    return replace(current, kind="undone", note=remark.text, at=now, by=remark.by)

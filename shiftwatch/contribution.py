@@ -59,7 +59,7 @@ def contribution(results: Iterable[TwoSampleResult]) -> dict[Scope, tuple[Share,
     >>> def result(name, effect, low):
     ...     return TwoSampleResult("ks", name, "input", effect, .1, effect, low, 1.0, 9, 9)
     >>> contribution([result("a", .2, .15), result("b", .1, .05), result("c", .04, 0.0)])
-    {'input': (Share(column='a', share=0.813), Share(column='b', share=0.187))}
+    {'input': (Share(column='a', share=0.808), Share(column='b', share=0.192))}
     """
     weights: dict[Scope, dict[str, float]] = {}
     for scope, column, weight in _weights(results):

@@ -26,6 +26,7 @@ import uvicorn
 
 from shiftwatch import __version__, config
 from shiftwatch.acceptance import Span
+from shiftwatch.annotation import Remark
 from shiftwatch.cost import give_back
 from shiftwatch.desk import Desk
 from shiftwatch.errors import ConfigError, ShiftwatchError
@@ -201,7 +202,7 @@ class Daemon:
         """Look for due batches of a model now, besides the schedule; wait for the end of it."""
         self._in_turn(self._step, (model,))
 
-    def accept(self, model: str, span: Span, note: str) -> Acceptance:
+    def accept(self, model: str, span: Span, remark: Remark) -> Acceptance:
         """Take batches as the new reference of a model, between two batches.
 
         Raises
@@ -209,11 +210,11 @@ class Daemon:
         ShiftwatchError
             If they cannot be accepted; nothing is changed then.
         """
-        return self._between(lambda: self._monitor.accept(model, span, note))
+        return self._between(lambda: self._monitor.accept(model, span, remark))
 
-    def undo_acceptance(self, model: str, note: str) -> Acceptance:
+    def undo_acceptance(self, model: str, remark: Remark) -> Acceptance:
         """Return to the configured reference of a model, between two batches."""
-        return self._between(lambda: self._monitor.undo_acceptance(model, note))
+        return self._between(lambda: self._monitor.undo_acceptance(model, remark))
 
     # --- inside ----------------------------------------------------------------------------
 

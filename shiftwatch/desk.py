@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 from shiftwatch import config
 from shiftwatch.acceptance import Span
+from shiftwatch.annotation import Draft, Remark, checked
 from shiftwatch.collect import watched_settings
 from shiftwatch.document import to_document
 from shiftwatch.errors import ShiftwatchError, WorkerError
@@ -27,7 +29,7 @@ from shiftwatch.reports import Archive, timeline
 from shiftwatch.settings import Settings
 from shiftwatch.status import Around, Snapshot
 from shiftwatch.store import Store
-from shiftwatch.values import Acceptance, Run, Verdict
+from shiftwatch.values import Acceptance, Annotation, Run, Verdict
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,11 +56,11 @@ class Steward(Protocol):
         """Put the configuration file in force."""
         ...
 
-    def accept(self, model: str, span: Span, note: str) -> Acceptance:
+    def accept(self, model: str, span: Span, remark: Remark) -> Acceptance:
         """Take batches as the new reference of a model."""
         ...
 
-    def undo_acceptance(self, model: str, note: str) -> Acceptance:
+    def undo_acceptance(self, model: str, remark: Remark) -> Acceptance:
         """Return to the configured reference of a model."""
         ...
 
@@ -74,12 +76,23 @@ class Desk:
         The configuration in force; replaced on reload.
     steward
         The daemon.
+    clock
+        Unix seconds UTC.
     """
 
-    def __init__(self, store: Store, settings: Settings, steward: Steward) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        steward: Steward,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.settings = settings
         self._store = store
         self._steward = steward
+        self._clock = clock
+        self._said = store.annotations_to_come(clock())
+        """Words that are in force or will be, for the snapshot."""
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
@@ -92,7 +105,9 @@ class Desk:
     def snapshot(self) -> Snapshot:
         """What is known now."""
         successful, at = self._reload
-        told, around = self._steward.monitor.snapshot, self.around()
+        now = self._clock()
+        spoken = tuple(word for word in self._said if word.in_force(now))
+        told, around = self._steward.monitor.snapshot, replace(self.around(), words=spoken)
         return replace(told, reload_successful=successful, reload_at=at, around=around)
 
     def note_reload(self, *, successful: bool, at: float) -> None:
@@ -136,18 +151,47 @@ class Desk:
         return [asdict(word) for word in self._store.acceptances(model)]
 
     def accept(
-        self, model: str, *, first: str | None, last: str | None, note: str
+        self, model: str, *, first: str | None, last: str | None, remark: Remark
     ) -> Mapping[str, Any]:
         """Take batches as the new reference."""
-        word = self._steward.accept(model, Span(first, last), note)
+        word = self._steward.accept(model, Span(first, last), remark)
         _LOG.warning("accepted as the new normal", extra=asdict(word))
         return asdict(word)
 
-    def undo_acceptance(self, model: str, note: str) -> Mapping[str, Any]:
+    def undo_acceptance(self, model: str, remark: Remark) -> Mapping[str, Any]:
         """Return to the configured reference."""
-        word = self._steward.undo_acceptance(model, note)
+        word = self._steward.undo_acceptance(model, remark)
         _LOG.warning("returned to the configured reference", extra=asdict(word))
         return asdict(word)
+
+    def annotations(
+        self, model: str, *, limit: int | None = None, before: int | None = None
+    ) -> Sequence[Annotation]:
+        """What operators have said of a model, the newest first."""
+        return self._store.annotations(model, limit=limit, before=before)
+
+    def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
+        """Keep what an operator says of a stretch of time."""
+        now = self._now()
+        word = self._store.note_annotation(model, checked(draft, now), by, now)
+        self._said = (word, *self._said)
+        _LOG.warning("annotated", extra=asdict(word))
+        return word
+
+    def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
+        """Take a word back."""
+        word = self._store.end_annotation(model, number, by, self._now())
+        if word is not None:
+            self._said = tuple(each for each in self._said if each.id != number)
+            _LOG.warning("annotation ended", extra=asdict(word))
+        return word
+
+    def clock(self) -> float:
+        """Unix seconds UTC."""
+        return self._clock()
+
+    def _now(self) -> float:
+        return round(self._clock(), 6)
 
     def request_check(self, model: str, path: str | None) -> str:
         """Queue a look for due batches, or a report on one file."""

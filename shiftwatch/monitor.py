@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from shiftwatch import __version__, acceptance, backlog, intake
 from shiftwatch.acceptance import Span
+from shiftwatch.annotation import Remark
 from shiftwatch.attempt import Call, GivenUpError, attempt, failed, inspected
 from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
@@ -158,7 +159,7 @@ class Monitor:
             request = Check(watched.context, batch, None, self._clock(), alone=True)
             return attempt(ask, request, watched.past, watched.reference_rows).run
 
-    def accept(self, model: str, span: Span, note: str) -> Acceptance:
+    def accept(self, model: str, span: Span, remark: Remark) -> Acceptance:
         """Take the rows of judged batches as the reference from now on.
 
         Raises
@@ -171,12 +172,12 @@ class Monitor:
         with self._hired() as worker:
             ask = insisting(worker.call, watched.tally.add_death)
             now = round(self._clock(), 6)
-            word = acceptance.accepted(proposal, watched.context, note, ask, now)
+            word = acceptance.accepted(proposal, watched.context, remark, ask, now)
         return self._said(watched, word)
 
-    def undo_acceptance(self, model: str, note: str) -> Acceptance:
+    def undo_acceptance(self, model: str, remark: Remark) -> Acceptance:
         """Return to the configured reference; DataError if it is in force already."""
-        word = acceptance.undone(self._store, model, note, round(self._clock(), 6))
+        word = acceptance.undone(self._store, model, remark, round(self._clock(), 6))
         return self._said(self._of(model), word)
 
     def _said(self, watched: Watched, word: Acceptance) -> Acceptance:
@@ -361,7 +362,7 @@ class Monitor:
         self._show_run(watched, answer.run)
         accepted = watched.context.accepted
         if accepted is not None and any(f.code == "acceptance_ended" for f in answer.run.findings):
-            self._said(watched, replace(accepted, kind="ended", note="", at=now))
+            self._said(watched, replace(accepted, kind="ended", note="", at=now, by=""))
         return answer.run
 
     # --- the snapshot ----------------------------------------------------------------------

@@ -18,10 +18,13 @@ from shiftwatch.promise import promised
 from shiftwatch.report import Format, csv_table, markdown, render_html
 from shiftwatch.settings import AlarmSettings
 from shiftwatch.store import Store
-from shiftwatch.values import Run
+from shiftwatch.values import Acceptance, Annotation, Run
 
 TIMELINE = 200
 """Past verdicts that a page may draw."""
+
+WORDS = 50
+"""Words of operators that a page may draw, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,13 @@ class Archive:
     def _page(self, run: Run, day: DayCost | None) -> str:
         past = timeline(self.store, run.model, TIMELINE)
         told = promised(past, self.alarms.per_checks, self.alarms.false_alarms.per_days)
-        return render_html(run, timeline=past, promise=told, linked=self.linked, day=day)
+        words: list[Annotation | Acceptance] = [
+            *self.store.annotations(run.model, limit=WORDS),
+            *self.store.acceptances(run.model),
+        ]
+        return render_html(
+            run, timeline=past, words=words, promise=told, linked=self.linked, day=day
+        )
 
 
 def timeline(store: Store, model: str, limit: int) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from shiftwatch.price import DayCost
 from shiftwatch.quarantine import Broken
-from shiftwatch.values import Run
+from shiftwatch.values import Annotation, Run
 
 MonitorState = Literal["ok", "insufficient_data", "invalid_data", "stale", "error"]
 """Whether the monitor can tell, whatever it tells; label `state` of the metric."""
@@ -257,6 +257,8 @@ class Around:
     """Requests that were not answered, by :data:`REFUSALS`."""
     inboxes: Mapping[str, Inbox] = field(default_factory=dict)
     """Of the models that receive events."""
+    words: tuple[Annotation, ...] = ()
+    """What operators have said of a model that is in force now."""
 
 
 @dataclass(frozen=True, slots=True)

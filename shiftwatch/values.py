@@ -333,6 +333,8 @@ class Acceptance:
     configured_sha256: str
     note: str
     at: float
+    by: str = ""
+    """Who said it; empty where that was not recorded, or it ended by itself."""
 
 
 AnnotationKind = Literal["note", "known_change", "silence"]

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from shiftwatch import acceptance, check, config, replay
 from shiftwatch.acceptance import MIN_ROWS, Span, propose
+from shiftwatch.annotation import Remark
 from shiftwatch.cli import app
 from shiftwatch.demo.generator import write_batch, write_reference
 from shiftwatch.errors import DataError
@@ -262,9 +263,11 @@ def test_an_accepted_change_is_normal_from_the_next_batch_on(house: Path) -> Non
         watching = Watching(house, store)
         before = watching.step()
         assert [run.verdict for run in before] == ["no_shift", "no_shift", "shift", "shift"]
-        word = watching.monitor.accept("churn", Span(before[2].batch.id), "new prices")
+        word = watching.monitor.accept(
+            "churn", Span(before[2].batch.id), Remark("new prices", "ada")
+        )
         assert (word.from_batch, word.to_batch) == (before[2].batch.id, before[3].batch.id)
-        assert (word.rows, word.note) == (2 * ROWS, "new prices")
+        assert (word.rows, word.note, word.by) == (2 * ROWS, "new prices", "ada")
         assert store.acceptance("churn") == word
         write(house, 1.0, 0.0, first=4)
         shifted, back = watching.step()
@@ -284,7 +287,7 @@ def test_an_acceptance_outlives_a_restart_and_is_verified_like_any_other(house: 
     with opened(house) as store:
         watching = Watching(house, store)
         watching.step()
-        word = watching.monitor.accept("churn", Span(), "")
+        word = watching.monitor.accept("churn", Span(), Remark())
     write(house, 1.0, first=4)
     with opened(house) as store:
         (run,) = Watching(house, store).step()
@@ -302,7 +305,7 @@ def test_other_bytes_of_the_configured_reference_end_an_acceptance_and_that_is_s
     with opened(house) as store:
         watching = Watching(house, store)
         watching.step()
-        word = watching.monitor.accept("churn", Span(), "")
+        word = watching.monitor.accept("churn", Span(), Remark())
         write(house, 1.0, first=4)
         watching.step()
         write_reference(house / "reference.parquet", 1001)
@@ -322,7 +325,7 @@ def test_a_configured_reference_that_is_gone_ends_nothing(house: Path) -> None:
     with opened(house) as store:
         watching = Watching(house, store)
         watching.step()
-        word = watching.monitor.accept("churn", Span(), "")
+        word = watching.monitor.accept("churn", Span(), Remark())
         (house / "reference.parquet").unlink()
         write(house, 1.0, first=4)
         (run,) = watching.step()
@@ -335,9 +338,9 @@ def test_undo_returns_to_the_configured_reference(house: Path) -> None:
         watching = Watching(house, store)
         watching.step()
         with pytest.raises(DataError, match="nothing is accepted"):
-            watching.monitor.undo_acceptance("churn", "")
-        watching.monitor.accept("churn", Span(), "")
-        word = watching.monitor.undo_acceptance("churn", "too early")
+            watching.monitor.undo_acceptance("churn", Remark())
+        watching.monitor.accept("churn", Span(), Remark())
+        word = watching.monitor.undo_acceptance("churn", Remark("too early", "ada"))
         assert (word.kind, word.note) == ("undone", "too early")
         assert store.acceptance("churn") is None
         write(house, 0.0, first=4)
@@ -357,7 +360,7 @@ def test_an_accepted_file_with_other_bytes_is_a_fault_that_says_how_to_go_on(hou
     with opened(house) as store:
         watching = Watching(house, store)
         watching.step()
-        word = watching.monitor.accept("churn", Span(), "")
+        word = watching.monitor.accept("churn", Span(), Remark())
         Path(word.path).chmod(0o600)
         write_reference(Path(word.path), 999)
         write(house, 1.0, first=4)
@@ -381,11 +384,11 @@ def test_rows_that_are_no_use_as_a_reference_are_not_kept(house: Path) -> None:
     proposal = acceptance.Proposal("churn", batches, verdicts, ())
     context = Context(model_of(house), AlarmSettings(), 0, str(house / "s.references"), "")
     with pytest.raises(DataError, match="gets a prediction"):
-        acceptance.accepted(proposal, context, "", call, 1.0)
+        acceptance.accepted(proposal, context, Remark(), call, 1.0)
     assert list((house / "s.accepted" / "churn").iterdir()) == []
-    word = acceptance.accepted(proposal, context, "", check.answer, 1.0)
+    word = acceptance.accepted(proposal, context, Remark(), check.answer, 1.0)
     with pytest.raises(DataError, match="gets a prediction"):
-        acceptance.accepted(proposal, context, "", call, 2.0)
+        acceptance.accepted(proposal, context, Remark(), call, 2.0)
     assert Path(word.path).exists()  # it rests on an earlier word
 
 
@@ -394,8 +397,8 @@ def test_accepting_the_same_twice_keeps_one_file_and_two_words(house: Path) -> N
     with opened(house) as store:
         watching = Watching(house, store)
         watching.step()
-        first = watching.monitor.accept("churn", Span(), "once")
-        second = watching.monitor.accept("churn", Span(), "twice")
+        first = watching.monitor.accept("churn", Span(), Remark("once", "ada"))
+        second = watching.monitor.accept("churn", Span(), Remark("twice", "ada"))
         assert first.path == second.path
         assert [word.note for word in store.acceptances("churn")] == ["twice", "once"]
     assert len(list(Path(first.path).parent.iterdir())) == 1

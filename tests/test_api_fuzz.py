@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
+from shiftwatch.annotation import Draft
 from shiftwatch.errors import WorkerError
 from shiftwatch.store import Store
 from shiftwatch.web.app import build
@@ -78,7 +79,10 @@ def test_every_operation_answers_as_described_whatever_it_is_asked(
     office: Office, operations: list[Any]
 ) -> None:
     job = office.desk.request_check(MODEL, None)
-    known = {"model": MODEL, "job": job, "batch": IDS[0], "path": "a.parquet", "from": IDS[1]}
+    draft = Draft("note", "seen", sample_runs.JUDGED_AT, None)
+    word = office.desk.annotate(MODEL, draft, "ada")
+    known: dict[str, Any] = {"model": MODEL, "job": job, "batch": IDS[0], "path": "a.parquet"}
+    known |= {"from": IDS[1], "number": word.id, "until": "2h"}
     assert len(operations) > 15
     seen: Counter[int] = Counter()
     for operation in operations:
@@ -107,7 +111,7 @@ def any_case(operation: Any) -> Any:
     return st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in modes))
 
 
-def put(case: Any, known: dict[str, str]) -> None:
+def put(case: Any, known: dict[str, Any]) -> None:
     """Real ids in the places that take one."""
     for place in (case.path_parameters, case.query, case.body):
         if isinstance(place, dict):

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytest
 
 from shiftwatch.acceptance import Span
+from shiftwatch.annotation import Remark
 from shiftwatch.desk import Desk
 from shiftwatch.document import to_document, with_day
 from shiftwatch.errors import ConfigError, DataError, WorkerError
@@ -42,11 +43,11 @@ class Steward:
     def reload(self) -> None:
         self.reloads += 1
 
-    def accept(self, model: str, span: Span, note: str) -> Acceptance:
-        return self.monitor.accept(model, span, note)
+    def accept(self, model: str, span: Span, remark: Remark) -> Acceptance:
+        return self.monitor.accept(model, span, remark)
 
-    def undo_acceptance(self, model: str, note: str) -> Acceptance:
-        return self.monitor.undo_acceptance(model, note)
+    def undo_acceptance(self, model: str, remark: Remark) -> Acceptance:
+        return self.monitor.undo_acceptance(model, remark)
 
 
 def document_of(office: Office, model: str, batch: str | None) -> dict[str, Any] | None:

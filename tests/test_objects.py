@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shiftwatch.acceptance import Span
+from shiftwatch.annotation import Remark
 from shiftwatch.check import answer as answered
 from shiftwatch.errors import AwayError, DataError, ModelError
 from shiftwatch.fetch import load_model
@@ -576,7 +577,7 @@ def test_judged_objects_are_accepted_as_the_reference_and_their_history_is_recom
     stores_ = _stores(line.port)
     with _monitor(tmp_path, _remote(local), stores_) as monitor:
         runs = list(monitor.step())
-        word = monitor.accept("m", Span(runs[0].batch.id, runs[1].batch.id), "")
+        word = monitor.accept("m", Span(runs[0].batch.id, runs[1].batch.id), Remark())
         assert word.rows == 2000
     said: list[str] = []
     settings = replace(settings_of(tmp_path, _remote(local)), stores=stores_)

@@ -32,7 +32,7 @@ UNSAFE_CALLS = {
 UNSAFE_NAMES = {"register_custom_ops_library", "allow_pickle", "load_library", "trust_env"}
 # One place asks another process by HTTP: `shiftwatch accept` its own daemon.
 ASKERS: dict[str, set[str]] = {
-    "urllib.request": {"shiftwatch.verbs.accepting"},
+    "urllib.request": {"shiftwatch.verbs.asking"},
     "http.client": {"shiftwatch.inbox.tee"},  # to the address of `payloads.forward_to`
 }
 NETWORK = {"requests", "httpx", "aiohttp", "ftplib", "smtplib", "telnetlib"}

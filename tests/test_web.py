@@ -29,12 +29,14 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
+from shiftwatch.annotation import Draft, Remark, checked
 from shiftwatch.errors import ConfigError, DataError, StoreError
 from shiftwatch.quarantine import Broken
 from shiftwatch.report import Format
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.values import (
     VERDICTS,
+    Annotation,
     Batch,
     Decision,
     Evidence,
@@ -113,7 +115,7 @@ def row_of(seq: int, state: Verdict = "no_shift") -> dict[str, Any]:
     }
 
 
-def word_of(model: str, kind: str, span: tuple[str, str], note: str) -> dict[str, Any]:
+def word_of(model: str, kind: str, span: tuple[str, str], remark: Remark) -> dict[str, Any]:
     return {
         "model": model,
         "kind": kind,
@@ -123,7 +125,8 @@ def word_of(model: str, kind: str, span: tuple[str, str], note: str) -> dict[str
         "path": "kept.parquet",
         "sha256": "5e" * 32,
         "configured_sha256": "c0" * 32,
-        "note": note,
+        "note": remark.text,
+        "by": remark.by,
         "at": 1_790_000_000.6,
     }
 
@@ -136,6 +139,8 @@ class TableBoard:
     rows: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     words: list[dict[str, Any]] = field(default_factory=list)
+    said: list[Annotation] = field(default_factory=list)
+    now_is: float = 1_790_000_000.0
     fault: Exception | None = None
     reloads: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
@@ -196,16 +201,41 @@ class TableBoard:
         return self.words
 
     def accept(
-        self, model: str, *, first: str | None, last: str | None, note: str
+        self, model: str, *, first: str | None, last: str | None, remark: Remark
     ) -> Mapping[str, Any]:
         if first == "unknown":
             raise DataError("no batch 'unknown' is stored", where=model)
-        self.words.insert(0, word_of(model, "accepted", (first or "aa", last or "bb"), note))
+        self.words.insert(0, word_of(model, "accepted", (first or "aa", last or "bb"), remark))
         return self.words[0]
 
-    def undo_acceptance(self, model: str, note: str) -> Mapping[str, Any]:
-        self.words.insert(0, word_of(model, "undone", ("aa", "bb"), note))
+    def undo_acceptance(self, model: str, remark: Remark) -> Mapping[str, Any]:
+        self.words.insert(0, word_of(model, "undone", ("aa", "bb"), remark))
         return self.words[0]
+
+    def annotations(
+        self, model: str, *, limit: int | None = None, before: int | None = None
+    ) -> Sequence[Annotation]:
+        kept = [w for w in self.said if w.model == model and (before is None or w.id < before)]
+        return kept[:limit]
+
+    def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
+        kept = checked(draft, self.now_is)
+        word = Annotation(
+            len(self.said) + 1,
+            *(model, kept.kind, kept.text, kept.start, kept.until, by, self.now_is, kept.scopes),
+        )
+        self.said.insert(0, word)
+        return word
+
+    def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
+        for place, word in enumerate(self.said):
+            if (word.model, word.id) == (model, number):
+                self.said[place] = replace(word, ended_at=self.now_is, ended_by=by)
+                return self.said[place]
+        return None
+
+    def clock(self) -> float:
+        return self.now_is
 
     def effective_config(self) -> Mapping[str, Any]:
         folders = [{"name": model.name, "batches": "in/<here>"} for model in self.now.models]
@@ -648,6 +678,8 @@ def test_every_route_of_the_interface_is_described_with_faults_and_an_example() 
         ("put", "/-/reload"),
         ("post", model + "/checks"),
         *((method, model + "/acceptance") for method in ("get", "post", "delete")),
+        *((method, model + "/annotations") for method in ("get", "post")),
+        ("delete", model + "/annotations/{number}"),
         *(("get", path) for path in ("/", "/metrics", "/config", "/docs", "/openapi.json")),
         *(("get", path) for path in ("/healthz", "/readyz", "/-/healthy", "/-/ready")),
         *(("get", model + path) for path in ("", "/batches", "/report")),

@@ -15,19 +15,22 @@ _MODEL = "Model {{ $labels.model }}"
 def drift_alerts(thresholds: Thresholds) -> tuple[Alert, ...]:
     """What the tests have found."""
     alarm = latest("shiftwatch_drift_alarm", thresholds.outage)
+    silenced = latest("shiftwatch_silenced", thresholds.outage)
     doubted = 'shiftwatch_findings_total{code="promise_not_kept"}'
     return (
         Alert(
             "ShiftwatchDriftDetected",
             "warning",
-            f"{alarm} == 1",
+            f"{alarm} == 1\n  unless {silenced} == 1",
             "",
             "The data of a model have shifted.",
             f"{_MODEL}, scope {{{{ $labels.scope }}}}: the shift alarm is on. The report names the "
             "columns that moved and by how much.",
             "a shift alarm is on. Open the report: it names what moved, by how much and since when. "
             "The alarm keeps to the promise on false alarms. It ends with `shiftwatch accept`, or by "
-            "itself after three quiet batches and when the memory of past ones has calmed down",
+            "itself after three quiet batches and when the memory of past ones has calmed down. It is "
+            "quiet while `shiftwatch silence` holds, and fires at the end of a silence if the alarm "
+            "is still on",
         ),
         Alert(
             "ShiftwatchManyModelsInAlarm",

@@ -28,6 +28,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from shiftwatch.annotation import SILENCED_SCOPES
 from shiftwatch.metrics import costs
 from shiftwatch.metrics.families import FAMILIES, Family
 from shiftwatch.metrics.point import Point
@@ -47,7 +48,14 @@ from shiftwatch.status import (
     MonitorState,
     Snapshot,
 )
-from shiftwatch.values import FINDING_CODES, SKIP_REASONS, Scope, TwoSampleResult
+from shiftwatch.values import (
+    FINDING_CODES,
+    SKIP_REASONS,
+    Annotation,
+    AnnotationKind,
+    Scope,
+    TwoSampleResult,
+)
 
 WATCHED_SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema")
 """Scopes whose series exist from the first scrape; ``performance`` is not watched yet."""
@@ -264,7 +272,20 @@ def _general(snapshot: Snapshot) -> Iterator[Point]:
     for reason, count in _known(REFUSALS, snapshot.around.refused):
         yield "shiftwatch_http_requests_refused_total", (reason,), count
     yield from _inboxes(snapshot.around.inboxes)
+    for status in snapshot.models:
+        yield from _words(status.name, snapshot.around.words)
     yield from costs.of_all(snapshot.models, snapshot.departed)
+
+
+def _words(model: str, words: Sequence[Annotation]) -> Iterator[Point]:
+    """What operators have said of a model that is in force now."""
+    own = [word for word in words if word.model == model]
+    silences = [word for word in own if word.kind == "silence"]
+    for scope in SILENCED_SCOPES:
+        silent = any(not word.scopes or scope in word.scopes for word in silences)
+        yield "shiftwatch_silenced", (model, scope), float(silent)
+    for kind in get_args(AnnotationKind):
+        yield "shiftwatch_annotations", (model, kind), sum(word.kind == kind for word in own)
 
 
 def _inboxes(inboxes: Mapping[str, Inbox]) -> Iterator[Point]:

@@ -107,6 +107,22 @@ FAMILIES: tuple[Family, ...] = (
         "0 is only good news while shiftwatch_monitor_state says ok.",
     ),
     Family(
+        "shiftwatch_silenced",
+        "gauge",
+        ("model", "scope"),
+        "",
+        "1 while an operator has silenced the alarm of a scope, with an end. The alerts on drift heed "
+        "it; shiftwatch_drift_alarm does not.",
+    ),
+    Family(
+        "shiftwatch_annotations",
+        "gauge",
+        ("model", "kind"),
+        "",
+        "Words of operators that are in force: notes, known changes, silences. The report and the "
+        "page of the model show them; look there before you look for a cause.",
+    ),
+    Family(
         "shiftwatch_drift_evidence_ratio",
         "gauge",
         ("model", "scope", "layer"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from shiftwatch.annotation import Draft
 from shiftwatch.budget import Spent
 from shiftwatch.document import from_document, to_document
 from shiftwatch.errors import StoreDamagedError, StoreError
@@ -30,10 +31,11 @@ from shiftwatch.store import (
     rescue,
     retention,
     sqlite,
+    words,
     writing,
 )
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
-from shiftwatch.values import Acceptance, FileFacts, Listed, Run
+from shiftwatch.values import Acceptance, Annotation, FileFacts, Listed, Run
 
 
 class Store:
@@ -322,6 +324,34 @@ class Store:
         """What is accepted now; None where the configured reference is in force."""
         newest = next(iter(self.acceptances(model)), None)
         return newest if newest is not None and newest.kind == "accepted" else None
+
+    def note_annotation(self, model: str, draft: Draft, by: str, at: float) -> Annotation:
+        """Keep what an operator says of a stretch of time."""
+        with self._writing() as connection:
+            return words.note(connection, model, draft, by, at)
+
+    def end_annotation(self, model: str, number: int, by: str, at: float) -> Annotation | None:
+        """Take a word back: it stays, and says when and by whom. None if there is no such.
+
+        Raises
+        ------
+        DataError
+            If it was taken back before.
+        """
+        with self._writing() as connection:
+            return words.end(connection, model, number, by, at)
+
+    def annotations(
+        self, model: str, *, limit: int | None = None, before: int | None = None
+    ) -> tuple[Annotation, ...]:
+        """What was said of a model, the newest first, with numbers below ``before``."""
+        with self._reading() as connection:
+            return words.read(connection, model, limit, before)
+
+    def annotations_to_come(self, now: float) -> tuple[Annotation, ...]:
+        """Of all models, what is in force at a moment or will be."""
+        with self._reading() as connection:
+            return words.to_come(connection, now)
 
     def forget(self, keep_days: float, present: Mapping[str, Collection[str]], now: float) -> int:
         """Delete what is older than ``keep_days``; the number of runs deleted.

@@ -195,6 +195,28 @@ def lay_payloads(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX payload_objects_of ON payload_objects (model, number)")
 
 
+_ANNOTATIONS = """CREATE TABLE annotations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    model TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    start REAL NOT NULL,
+    until REAL,
+    by TEXT NOT NULL,
+    at REAL NOT NULL,
+    scopes TEXT NOT NULL,
+    ended_at REAL,
+    ended_by TEXT NOT NULL
+)"""
+
+
+def lay_annotations(connection: sqlite3.Connection) -> None:
+    """What operators say of stretches of time, and who accepted what."""
+    connection.execute(_ANNOTATIONS)
+    connection.execute("CREATE INDEX annotations_by_model ON annotations (model, id)")
+    connection.execute("ALTER TABLE acceptances ADD COLUMN by TEXT NOT NULL DEFAULT ''")
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -205,6 +227,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     lay_ages,
     lay_broken,
     lay_payloads,
+    lay_annotations,
 )
 """In order; the version of a file is how many of them it has."""
 

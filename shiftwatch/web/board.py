@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from shiftwatch.annotation import Draft, Remark
 from shiftwatch.report import Format
 from shiftwatch.status import Snapshot
-from shiftwatch.values import Verdict
+from shiftwatch.values import Annotation, Verdict
 
 
 class Board(Protocol):
@@ -62,12 +63,12 @@ class Board(Protocol):
         """What operators have said on the reference of a model, newest first.
 
         Each has kind (accepted, undone, ended), from_batch, to_batch, rows, path, sha256,
-        configured_sha256, note and at.
+        configured_sha256, note, at and by.
         """
         ...
 
     def accept(
-        self, model: str, *, first: str | None, last: str | None, note: str
+        self, model: str, *, first: str | None, last: str | None, remark: Remark
     ) -> Mapping[str, Any]:
         """Take the rows of judged batches as the reference from now on.
 
@@ -78,8 +79,26 @@ class Board(Protocol):
         """
         ...
 
-    def undo_acceptance(self, model: str, note: str) -> Mapping[str, Any]:
+    def undo_acceptance(self, model: str, remark: Remark) -> Mapping[str, Any]:
         """Return to the configured reference; DataError if it is in use already."""
+        ...
+
+    def annotations(
+        self, model: str, *, limit: int | None = None, before: int | None = None
+    ) -> Sequence[Annotation]:
+        """What operators have said of a model, the newest first, with numbers below ``before``."""
+        ...
+
+    def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
+        """Keep what an operator says of a stretch of time; DataError if it cannot be kept so."""
+        ...
+
+    def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
+        """Take a word back; None if there is no such, DataError if it has ended already."""
+        ...
+
+    def clock(self) -> float:
+        """Unix seconds UTC, by which words are in force."""
         ...
 
     def job(self, job: str) -> Mapping[str, Any] | None:

@@ -23,6 +23,7 @@ Responses = dict[int | str, dict[str, Any]]
 _TAGS = [
     {"name": "monitoring", "description": "For Prometheus and Kubernetes."},
     {"name": "models", "description": "What is watched, and what was found."},
+    {"name": "words of operators", "description": "What is accepted, known and silenced."},
     {"name": "configuration", "description": "What is in force."},
     {"name": "pages", "description": "For people."},
 ]

@@ -162,6 +162,7 @@ class Gate:
             return answer(503, detail, scope["path"], headers=CLOSING)
         if holder is None:
             return _unknown(scope, shown=token is not None)
+        scope.setdefault("state", {})["holder"] = holder
         return _writer(scope, holder) if writes else None
 
     def _tell(self, scope: Scope, refusal: Response) -> None:

@@ -212,6 +212,8 @@ class AcceptanceShape:
     """Why, in the operator's words."""
     at: str
     """When, ISO 8601 in UTC."""
+    by: str = ""
+    """Who: the holder of the token, or `anonymous` where there are no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +422,7 @@ _ACCEPTANCE_EXAMPLE = AcceptanceShape(
     path="shiftwatch.accepted/churn/5e5e5e5e5e5e5e5e.parquet",
     note="new price list since Monday",
     at="2026-09-21T14:13:20Z",
+    by="ada",
 )
 
 EXAMPLES: Mapping[str, dict[str, Any]] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from deploy.prometheus.source.series import CHURN, INFO, OF, PROCESSED, A, Case, Told, state
 
 _DRIFT = f'shiftwatch_drift_alarm{{{OF},scope="input"}}'
+_SILENCED = _DRIFT.replace("drift_alarm", "silenced")
 _DRIFTED = Told(
     "Model churn, scope input: the shift alarm is on. The report names the columns that moved and "
     "by how much.",
@@ -49,6 +50,24 @@ ABOUT_DATA: tuple[Case, ...] = (
         {_DRIFT: "1x4 stale"},
         {"18m": [_DRIFTED]},
         ("20m",),
+    ),
+    Case(
+        "ShiftwatchDriftDetected",
+        "a silence holds it, and it fires when the silence ends with the alarm still on",
+        {_DRIFT: "1x30", _SILENCED: "0x4 1x9 0x16"},
+        {"4m": [_DRIFTED], "15m": [_DRIFTED]},
+        ("6m", "13m"),
+    ),
+    Case(
+        "ShiftwatchDriftDetected",
+        "a silence of another scope, of another model or in another cluster holds nothing",
+        {
+            _DRIFT: "1x9",
+            _SILENCED.replace('"input"', '"prediction"'): "1x9",
+            _SILENCED.replace("churn", "fraud"): "1x9",
+            _SILENCED.replace("{", '{cluster="b",'): "1x9",
+        },
+        {"5m": [_DRIFTED]},
     ),
     Case(
         "ShiftwatchDriftDetected",

@@ -8,7 +8,7 @@ Never: waits on the event loop: what may wait is a plain function and runs in th
 
 from fastapi import APIRouter
 
-from shiftwatch.web.routes import acceptance, monitoring, pages, reports, watched
+from shiftwatch.web.routes import acceptance, annotations, monitoring, pages, reports, watched
 
 ROUTERS: tuple[APIRouter, ...] = (
     monitoring.ROUTER,
@@ -16,5 +16,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     watched.ROUTER,
     reports.ROUTER,
     acceptance.ROUTER,
+    annotations.ROUTER,
 )
 """Of all topics, in the order of the description."""

@@ -11,17 +11,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
 
+from shiftwatch.annotation import Remark
 from shiftwatch.web import shapes
 from shiftwatch.web.description import example
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import OfBoard, OfModel
+from shiftwatch.web.routes.asked import By, OfBoard, OfModel
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
 
 @ROUTER.get(
     "/api/v1/models/{model}/acceptance",
-    tags=["models"],
+    tags=["words of operators"],
     summary="What is taken as normal",
     responses={**example(shapes.EXAMPLES["acceptances"]), **described(404, 503)},
 )
@@ -34,7 +35,7 @@ def acceptance(board: OfBoard, model: OfModel) -> shapes.AcceptancesShape:
 
 @ROUTER.post(
     "/api/v1/models/{model}/acceptance",
-    tags=["models"],
+    tags=["words of operators"],
     summary="Accept as the new normal",
     status_code=201,
     responses={
@@ -45,6 +46,7 @@ def acceptance(board: OfBoard, model: OfModel) -> shapes.AcceptancesShape:
 def accept(
     board: OfBoard,
     model: OfModel,
+    by: By,
     first: Annotated[
         str | None,
         Body(alias="from", max_length=200, description="First batch; where the change began."),
@@ -58,19 +60,22 @@ def accept(
 
     Alarms start anew with the next batch. What was judged stays as it is.
     """
-    return shapes.acceptance_shape(board.accept(model.name, first=first, last=last, note=note))
+    return shapes.acceptance_shape(
+        board.accept(model.name, first=first, last=last, remark=Remark(note, by))
+    )
 
 
 @ROUTER.delete(
     "/api/v1/models/{model}/acceptance",
-    tags=["models"],
+    tags=["words of operators"],
     summary="Return to the configured reference",
     responses={**example(shapes.EXAMPLES["acceptance"]), **described(400, 403, 404, 503)},
 )
 def undo_acceptance(
     board: OfBoard,
     model: OfModel,
+    by: By,
     note: Annotated[str, Query(max_length=2000, description="Why.")] = "",
 ) -> shapes.AcceptanceShape:
     """End what was accepted. Alarms start anew with the next batch."""
-    return shapes.acceptance_shape(board.undo_acceptance(model.name, note))
+    return shapes.acceptance_shape(board.undo_acceptance(model.name, Remark(note, by)))

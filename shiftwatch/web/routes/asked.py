@@ -15,6 +15,7 @@ from fastapi import Depends, Path, Request
 from shiftwatch.status import ModelStatus, Snapshot
 from shiftwatch.web.answers import ProblemError
 from shiftwatch.web.board import Board
+from shiftwatch.web.tokens import Holder
 
 AT_WORK = threading.Lock()
 """One page is made at a time. Pages only compute, so more threads make none of them sooner, and a
@@ -44,6 +45,16 @@ async def _status(
     raise ProblemError(404, detail, models=names)
 
 
+ANONYMOUS = "anonymous"
+
+
+def _by(request: Request) -> str:
+    """Who asks, by the token shown; nobody is asked for a name where there are no tokens."""
+    holder: Holder | None = getattr(request.state, "holder", None)
+    return ANONYMOUS if holder is None else holder.name
+
+
+By = Annotated[str, Depends(_by)]
 OfBoard = Annotated[Board, Depends(_board)]
 OfSnapshot = Annotated[Snapshot, Depends(_snapshot)]
 OfModel = Annotated[ModelStatus, Depends(_status)]

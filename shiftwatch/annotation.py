@@ -1,0 +1,134 @@
+"""What an operator may say of a stretch of a model's time, and the times it is said with.
+
+In:    texts of an operator, the time now.
+Out:   a Draft that can be kept; moments in unix seconds.
+Never: keeps anything; reads a clock.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shiftwatch.errors import DataError
+from shiftwatch.values import Annotation, AnnotationKind, Scope
+
+LONGEST_TEXT = 2000
+LONGEST_NAME = 100
+
+MOST_SILENCE_DAYS = 90.0
+"""A silence that lasts longer is not a silence but an alert that nobody wants: change the tolerance,
+accept what is normal now, or take the alert out."""
+
+SILENCED_SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema")
+"""Scopes that have an alarm to be silenced."""
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+_DAY_SECONDS = 86_400.0
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Why something is done, and who does it."""
+
+    text: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A word that is to be kept; the fields are those of ``values.Annotation``."""
+
+    kind: AnnotationKind
+    text: str
+    start: float
+    until: float | None
+    scopes: tuple[Scope, ...] = ()
+
+
+def checked(draft: Draft, now: float) -> Draft:
+    """The draft, if it can be kept as it is.
+
+    Raises
+    ------
+    DataError
+        Which of its parts cannot, and what would be right.
+    """
+    faults = {
+        f"the text has {len(draft.text)} characters; write {LONGEST_TEXT} at most": (
+            len(draft.text) > LONGEST_TEXT
+        ),
+        "say what is known: the text is empty": (
+            draft.kind != "silence" and not draft.text.strip()
+        ),
+        "it ends before it begins": draft.until is not None and draft.until <= draft.start,
+        "it lies outside of the calendar": any(
+            not 0 <= moment <= _LATEST for moment in (draft.start, draft.until or 0.0)
+        ),
+        "only a silence is about scopes": bool(draft.scopes) and draft.kind != "silence",
+    }
+    for what, is_so in (faults | _of_silence(draft, now)).items():
+        if is_so:
+            raise DataError(what, where=draft.kind.replace("_", " "))
+    return draft
+
+
+def _of_silence(draft: Draft, now: float) -> dict[str, bool]:
+    if draft.kind != "silence":
+        return {}
+    latest = now + MOST_SILENCE_DAYS * _DAY_SECONDS
+    return {
+        "a silence needs an end, or it would be forgotten": draft.until is None,
+        "it has ended already": draft.until is not None and draft.until <= now,
+        f"a silence may last {MOST_SILENCE_DAYS:g} days at most; what is normal for longer can be "
+        "accepted": draft.until is not None and draft.until > latest,
+    }
+
+
+def silences(word: Annotation, scope: Scope, now: float) -> bool:
+    """Whether a word silences the alarm of a scope now.
+
+    Examples
+    --------
+    >>> word = Annotation(1, "churn", "silence", "", 10.0, 20.0, "ada", 5.0, ("input",))
+    >>> silences(word, "input", 15.0), silences(word, "schema", 15.0), silences(word, "input", 20.0)
+    (True, False, False)
+    """
+    concerned = not word.scopes or scope in word.scopes
+    return word.kind == "silence" and concerned and word.in_force(now)
+
+
+def moment(text: str, now: float) -> float:
+    """A moment as people write it, in unix seconds.
+
+    Parameters
+    ----------
+    text
+        ISO 8601 (``2026-12-01``, ``2026-12-01T08:00``, with a zone or in UTC), or a time from now:
+        ``90m``, ``2h``, ``3d``, ``1w``.
+    now
+        Unix seconds.
+
+    Raises
+    ------
+    DataError
+        If it is neither.
+
+    Examples
+    --------
+    >>> moment("2h", 1000.0), moment("1970-01-02", 0.0), moment("1970-01-01T01:00+01:00", 0.0)
+    (8200.0, 86400.0, 0.0)
+    """
+    told = _DURATION.fullmatch(text.strip())
+    if told is not None:
+        return now + int(told[1]) * _SECONDS[told[2]]
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise DataError(
+            f"{text[:60]!r} is no time", hint="write 2026-12-01T08:00 (UTC), 2026-12-01, or 2h, 3d"
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

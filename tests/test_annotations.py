@@ -1,0 +1,328 @@
+"""What operators say: kept with who and when, exported, heeded by alerts, never hiding a verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from shiftwatch.annotation import LONGEST_TEXT, Draft, checked, moment, silences
+from shiftwatch.cli import app
+from shiftwatch.desk import Desk
+from shiftwatch.errors import DataError
+from shiftwatch.metrics import render
+from shiftwatch.store import Store, migrations
+from shiftwatch.store.sqlite import connect_writer
+from shiftwatch.values import Annotation
+from tests import sample_runs
+from tests.test_accept import CONFIG, free_port, house, wait_for
+from tests.test_daemon import running
+from tests.test_desk import MODEL, Office, _run
+from tests.test_web import ask, board_of, get, problem
+
+__all__ = ["house"]  # a fixture
+
+NOW = 1_790_000_000.0
+HOUR, DAY = 3600.0, 86_400.0
+PATH = "/api/v1/models/churn/annotations"
+
+
+def draft(**changes: Any) -> Draft:
+    return replace(Draft("silence", "campaign", NOW, NOW + HOUR, ("input",)), **changes)
+
+
+# --- what may be said --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"until": None}, "needs an end"),
+        ({"until": NOW - 1.0, "start": NOW - 2.0}, "has ended already"),
+        ({"until": NOW + 91 * DAY}, "90 days at most"),
+        ({"until": NOW, "start": NOW + 1}, "ends before it begins"),
+        ({"kind": "note", "text": "  ", "scopes": ()}, "the text is empty"),
+        ({"kind": "note"}, "only a silence is about scopes"),
+        ({"text": "x" * (LONGEST_TEXT + 1)}, "write 2000 at most"),
+        ({"kind": "known_change", "scopes": (), "until": 1e15}, "outside of the calendar"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_in_words(changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(DataError, match=fault):
+        checked(draft(**changes), NOW)
+
+
+def test_a_note_or_known_change_may_be_open_and_past() -> None:
+    for kind in ("note", "known_change"):
+        said = draft(kind=kind, scopes=(), start=NOW - 9 * DAY, until=None)
+        assert checked(said, NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("90s", NOW + 90),
+        ("2h", NOW + 2 * HOUR),
+        ("1w", NOW + 7 * DAY),
+        ("2026-09-21", 1_789_948_800.0),
+        ("2026-09-21T08:30", 1_789_979_400.0),
+        ("2026-09-21T08:30Z", 1_789_979_400.0),
+        ("2026-09-21T10:30+02:00", 1_789_979_400.0),
+    ],
+)
+def test_times_are_read_as_people_write_them(text: str, at: float) -> None:
+    assert moment(text, NOW) == at
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2 h", "-2h", "2026-13-01", "2h30m", "9" * 40 + "h"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="is no time"):
+        moment(text, NOW)
+
+
+def test_a_silence_holds_its_scopes_until_its_end_or_until_it_is_taken_back() -> None:
+    word = Annotation(1, "churn", "silence", "", NOW, NOW + HOUR, "ada", NOW, ("input",))
+    assert [silences(word, "input", NOW + t) for t in (-1, 0, HOUR - 1, HOUR)] == [
+        *(False, True, True, False)
+    ]
+    assert not silences(word, "prediction", NOW)
+    assert silences(replace(word, scopes=()), "schema", NOW)
+    assert not silences(replace(word, ended_at=NOW + 5), "input", NOW + 5)
+    assert not silences(replace(word, kind="known_change"), "input", NOW)
+
+
+# --- the history -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(str(tmp_path / "s.db"), clock=lambda: NOW) as opened:
+        yield opened
+
+
+HOSTILE = "<script>alert(1)</script>\u202e\n\x1b[31m\ud800 'quoted' \" -- ;"
+
+
+def test_words_are_kept_as_they_were_said_newest_first_and_never_lost(store: Store) -> None:
+    first = store.note_annotation("churn", draft(text=HOSTILE), HOSTILE, NOW)
+    second = store.note_annotation("churn", draft(kind="note", scopes=()), "bob", NOW + 1)
+    store.note_annotation("other", draft(), "eve", NOW)
+    assert (first.text, first.by, first.scopes) == (HOSTILE, HOSTILE, ("input",))
+    assert store.annotations("churn") == (second, first)
+    assert store.annotations("churn", limit=1) == (second,)
+    assert store.annotations("churn", before=second.id) == (first,)
+    ended = store.end_annotation("churn", first.id, "ada", NOW + 2)
+    assert ended == replace(first, ended_at=NOW + 2, ended_by="ada")
+    assert store.annotations("churn") == (second, ended)
+    with pytest.raises(DataError, match="has ended already, by ada"):
+        store.end_annotation("churn", first.id, "bob", NOW + 3)
+    assert store.end_annotation("churn", 99, "bob", NOW) is None
+    assert store.end_annotation("other", second.id, "bob", NOW) is None, "of another model"
+
+
+def test_words_outlive_runs_and_a_restart(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.db")
+    with Store.open(path, clock=lambda: NOW) as store:
+        word = store.note_annotation("churn", draft(), "ada", NOW)
+        store.forget(1.0, {}, NOW + 9000 * DAY)
+    with Store.open(path, clock=lambda: NOW) as store:
+        assert store.annotations("churn") == (word,)
+
+
+def test_an_older_history_gets_the_table_and_keeps_its_acceptances(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    before = migrations.MIGRATIONS.index(migrations.lay_annotations)
+    connection = connect_writer(path)
+    for number, step in enumerate(migrations.MIGRATIONS[:before], start=1):
+        step(connection)
+        connection.execute(f"PRAGMA user_version = {number}")
+    connection.execute(
+        "INSERT INTO acceptances (model, kind, from_batch, to_batch, rows, path, sha256,"
+        " configured_sha256, note, at) VALUES ('churn', 'accepted', 'a', 'b', 9, 'p', 's', 'c', 'n', 1.0)"
+    )
+    connection.commit()
+    connection.close()
+    with Store.open(str(path), clock=lambda: NOW) as store:
+        (word,) = store.acceptances("churn")
+        assert (word.note, word.by) == ("n", "")
+        assert store.note_annotation("churn", draft(), "ada", NOW).id == 1
+
+
+# --- the snapshot and the metrics --------------------------------------------------------------
+
+
+def silenced(desk: Desk) -> dict[str, str]:
+    text = render(desk.snapshot())[1].decode()
+    return {
+        line.split('scope="')[1].split('"')[0]: line.split()[-1]
+        for line in text.splitlines()
+        if line.startswith("shiftwatch_silenced{")
+    }
+
+
+def test_a_silence_is_exported_from_its_beginning_to_its_very_end(tmp_path: Path) -> None:
+    clock = [NOW]
+    with Store.open(str(tmp_path / "s.db"), clock=lambda: clock[0]) as store:
+        office = Office(tmp_path, store)
+        list(office.steward.monitor.step())
+        desk = Desk(store, office.desk.settings, office.steward, lambda: clock[0])
+        off = dict.fromkeys(("input", "prediction", "schema"), "0.0")
+        assert silenced(desk) == off
+        desk.annotate(MODEL, draft(start=NOW + 60), "ada")
+        assert silenced(desk) == off
+        clock[0] = NOW + 60
+        assert silenced(desk) == off | {"input": "1.0"}
+        restarted = Desk(store, office.desk.settings, office.steward, lambda: clock[0])
+        assert silenced(restarted) == off | {"input": "1.0"}, "from the first scrape on"
+        clock[0] = NOW + HOUR
+        assert silenced(desk) == silenced(restarted) == off
+        desk.close()
+        office.desk.close()
+
+
+def test_taking_a_word_back_ends_it_at_once(tmp_path: Path) -> None:
+    with Store.open(str(tmp_path / "s.db"), clock=lambda: NOW) as store:
+        office = Office(tmp_path, store)
+        list(office.steward.monitor.step())
+        desk = Desk(store, office.desk.settings, office.steward, lambda: NOW)
+        word = desk.annotate(MODEL, draft(scopes=()), "ada")
+        assert set(silenced(desk).values()) == {"1.0"}
+        desk.end_annotation(MODEL, word.id, "bob")
+        assert set(silenced(desk).values()) == {"0.0"}
+        desk.close()
+        office.desk.close()
+
+
+def test_a_word_is_on_the_page_of_a_report_and_changes_nothing_in_its_document(
+    tmp_path: Path,
+) -> None:
+    with Store.open(str(tmp_path / "s.db"), clock=lambda: NOW) as store:
+        office = Office(tmp_path, store)
+        run = _run("b1", sample_runs.shift())
+        office.commit(run)
+        before = office.desk.report(MODEL, "b1", "json")
+        start = run.judged_at - HOUR
+        store.note_annotation(MODEL, draft(start=start, text="<b>new prices</b>"), "ada", NOW)
+        page = office.desk.report(MODEL, "b1", "html")
+        assert page is not None
+        assert "by ada: &lt;b&gt;new prices&lt;/b&gt;" in page
+        assert office.desk.report(MODEL, "b1", "json") == before
+        office.desk.close()
+
+
+# --- the API -----------------------------------------------------------------------------------
+
+
+def test_the_api_keeps_lists_and_ends_words() -> None:
+    board = board_of()
+    body = {"kind": "silence", "text": "campaign", "until": "2h", "scopes": ["input"]}
+    kept = ask(board, "POST", PATH, json=body)
+    assert kept.status_code == 201
+    assert kept.headers["location"] == f"{PATH}/1"
+    assert kept.json()["in_force"]
+    assert kept.json()["until"] == "2026-09-21T16:13:20Z"
+    assert kept.json()["by"] == "anonymous"
+    ask(board, "POST", PATH, json={"kind": "note", "text": "seen", "by": "bob"})
+    listed = get(board, PATH).json()
+    assert [word["by"] for word in listed["annotations"]] == ["bob", "anonymous"]
+    page = get(board, PATH, params={"limit": "1"}).json()
+    assert get(board, page["next"]).json()["annotations"] == listed["annotations"][1:]
+    ended = ask(board, "DELETE", f"{PATH}/1")
+    assert (ended.json()["in_force"], ended.json()["ended_by"]) == (False, "anonymous")
+    found = get(board, PATH, params={"in_force": "true"}).json()["annotations"]
+    assert [word["id"] for word in found] == [2]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        ({"kind": "silence"}, 400, "needs an end"),
+        ({"kind": "silence", "until": "later"}, 400, "is no time"),
+        ({"kind": "note"}, 400, "the text is empty"),
+        ({"kind": "holiday", "text": "x"}, 422, "kind"),
+        ({"kind": "silence", "until": "2h", "scopes": ["weather"]}, 422, "scopes"),
+        ({"kind": "note", "text": "x", "colour": "red"}, 422, "colour"),
+    ],
+)
+def test_the_api_refuses_in_words(body: dict[str, Any], status: int, told: str) -> None:
+    assert told in str(problem(ask(board_of(), "POST", PATH, json=body), status))
+
+
+def test_an_unknown_number_is_not_found() -> None:
+    assert "no word 9" in problem(ask(board_of(), "DELETE", f"{PATH}/9"), 404)["detail"]
+
+
+# --- the command line, and a daemon ------------------------------------------------------------
+
+
+def verb(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    command = [arguments[0], str(folder / "shiftwatch.yml"), "churn", *arguments[1:]]
+    ended = CliRunner().invoke(app, command)
+    return ended.exit_code, ended.stdout, ended.stderr
+
+
+def test_the_verbs_keep_list_and_end_without_a_daemon(house: Path) -> None:
+    status, said, _ = verb(house, "annotate", "campaign", "--until", "2030-12-01", "--by", "ada")
+    assert (status, said.split()[:3]) == (0, ["1", "known", "change"])
+    assert "to 2030-12-01T00:00:00Z, by ada: campaign" in said
+    status, said, _ = verb(house, "silence", "--until", "2h", "--scope", "input")
+    assert (status, "2  silence of input from" in said) == (0, True)
+    assert verb(house, "silence", "--end", "2")[0] == 0
+    status, said, _ = verb(house, "silence", "--list")
+    assert (status, len(said.splitlines()), "ended" in said) == (0, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("silence",), "needs an end"),
+        (("silence", "--until", "tomorrow"), "is no time"),
+        (("silence", "--until", "2h", "--scope", "weather"), "no scope is called 'weather'"),
+        (("annotate",), "say what is known"),
+        (("silence", "--end", "9"), "no word 9"),
+    ],
+)
+def test_the_verbs_refuse_in_words(house: Path, arguments: tuple[str, ...], told: str) -> None:
+    status, _, fault = verb(house, *arguments)
+    assert (status, told in fault) == (2, True), fault
+
+
+@pytest.mark.slow
+def test_a_running_daemon_keeps_what_the_verb_says_with_the_name_of_the_token(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = CliRunner().invoke(app, ["token", "alice", "--role", "operator"])
+    (house / "tokens.txt").write_text(made.stdout, encoding="utf-8")
+    token = made.stderr.split()[-1]
+    web = f'web: {{listen: "127.0.0.1:{free_port()}", tokens_file: tokens.txt}}\n'
+    (house / "shiftwatch.yml").write_text(
+        f"{CONFIG}schedule: {{every: 1s}}\n{web}", encoding="utf-8"
+    )
+    with running(house) as daemon:
+        monkeypatch.setenv("SHIFTWATCH_TOKEN", token)
+        status, said, fault = verb(house, "silence", "release", "--until", "2h", "--by", "mallory")
+        assert status == 0, fault
+        assert "by alice: release" in said, "the token says who, not the one who asks"
+
+        def asked(path: str) -> str:
+            request = urllib.request.Request(daemon.url + path)
+            request.add_header("authorization", f"Bearer {token}")
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return str(answer.read().decode())
+
+        line = 'shiftwatch_silenced{model="churn",scope="input"} 1.0'
+        wait_for(lambda: line in asked("/metrics"))
+        (kept,) = json.loads(asked(PATH))["annotations"]
+        assert (kept["by"], kept["in_force"]) == ("alice", True)
+        assert verb(house, "silence", "--end", str(kept["id"]))[0] == 0
+        assert line not in asked("/metrics")
+        os.environ.pop("SHIFTWATCH_TOKEN")
+        status, _, fault = verb(house, "silence", "--until", "2h")
+        assert (status, "operator" in fault) == (70, True)
