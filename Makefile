@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fix docs rules dashboards pictures bench bench-peers growth soak torture fuzz badinput calibrate image lock audit sbom system-packages clean
+.PHONY: help setup setup-run demo test check fix docs rules dashboards pictures bench bench-peers bench-report growth soak torture fuzz badinput calibrate image lock audit sbom system-packages clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ bench: setup ## speed and memory against scipy, the machine and the goals; ARGS=
 
 bench-peers: setup ## the same against other packages, each installed into .peers; ARGS as above
 	$(BIN)/python benchmarks/bench_peers.py $(ARGS)
+
+bench-report: setup system-packages ## what the report page costs and shows, beside Evidently's; ARGS=--ours keeps the peer's figures; writes benchmarks/report.md
+	$(BIN)/python benchmarks/report.py $(ARGS)
 
 growth: setup ## time and memory against rows, columns, categories and stored checks; writes results, picture, table
 	$(BIN)/python benchmarks/growth.py

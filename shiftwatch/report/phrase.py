@@ -8,6 +8,7 @@ Never: marks up, escapes for HTML, or decides.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,11 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SMALLEST_P = 1e-300
 _NAMED_AT_MOST = 5
+_FLOOD = re.compile(
+    r"(?<=[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
+    r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+"""A mark on a letter that has four already: no script needs it, and a pile hides other lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +56,20 @@ def visible(text: str) -> str:
     r"""The text with every character that cannot be seen written as its escape.
 
     Line breaks, terminal escapes, zero bytes, lone surrogates and marks that turn the direction
-    of writing can make a page or a terminal lie about a name.
+    of writing can make a page or a terminal lie about a name; so can marks piled on one letter.
 
     Examples
     --------
     >>> print(visible("a\u202eb\n"))
     a\u202eb\n
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape").decode("ascii")
-        for mark in text
-    )
+    if not text.isprintable():
+        text = "".join(mark if mark.isprintable() else _escape(mark) for mark in text)
+    return text if text.isascii() else _FLOOD.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(mark: str) -> str:
+    return mark.encode("unicode_escape").decode("ascii")
 
 
 def cut(text: str, width: int = 60) -> str:
