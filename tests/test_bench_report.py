@@ -89,6 +89,7 @@ def _names(cell: str) -> list[str]:
     return re.findall(r"`\w+`|\w+(?= \((?:note|warning|invalid)\))", cell)
 
 
+@pytest.mark.slow
 def test_the_browser_counts_from_a_named_column_to_the_edge_of_a_window(
     system: Callable[[str], str], tmp_path: Path
 ) -> None:

@@ -87,7 +87,7 @@ def sizes(page: Path) -> dict[str, int]:
 
 def generation(folder: Path) -> dict[str, dict[str, Spread]]:
     """CPU seconds of a report in every format: the whole process, and once more in this one."""
-    made = {}
+    made: dict[str, dict[str, Spread]] = {}
     for form in FORMATS:
         cold = [
             _verb(folder, "report", "shiftwatch.yml", "--format", form, "--output", "again").seconds

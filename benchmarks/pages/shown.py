@@ -165,7 +165,7 @@ ANSWERS: tuple[Point, ...] = (
     Point(
         "categories that appeared or vanished",
         says(r"What appeared, and what vanished|never in the reference: [\w, .]+"),
-        says(r"(?i)new categor|new in current|unseen|vanished", "bars only"),
+        says(r"(?i)new categories|new category|new in current|unseen|vanished", "bars only"),
     ),
     Point(
         "descriptive statistics of each column",
