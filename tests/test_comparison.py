@@ -30,7 +30,7 @@ from shiftwatch.store import Store
 from shiftwatch.values import Run
 from tests.schema import valid_report
 from tests.streams import ks_model, settings_of, write_batches
-from tests.test_daemon import folder, judged, running, until, write
+from tests.test_daemon import _when_done, folder, judged, running, until, write
 
 __all__ = ["folder"]  # a fixture
 
@@ -330,9 +330,7 @@ def test_a_daemon_compares_beside_its_checks_and_keeps_what_it_made(folder: Path
         status, text = daemon.post(path, body)
         assert status == 202, text
         told = json.loads(text)
-        done = until(
-            lambda: (s := daemon.json(told["status_url"]))["status"] in ("done", "failed") and s
-        )
+        done = until(lambda: _when_done(daemon, told["status_url"]))
         assert done["status"] == "done", done
         document = daemon.json(done["report"])
         valid_report(document)
