@@ -90,7 +90,7 @@ def of_the_peer(folder: Path, chromium: Browser) -> dict[str, Any]:
     page = theirs.month(folder)
     examined = browser.examined(chromium, page, columns(folder), theirs.RANKED)
     capable = theirs.capable(about) | {"drifting": pair["drift"]["drifting"]}
-    seen = shown.summed(examined, capable, len(columns(folder)))
+    seen = shown.summed(examined, capable, theirs.columns(examined["text"]))
     return {
         "circumstances": stored.circumstances(),
         "about": about,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +60,18 @@ def test_the_table_names_what_only_the_other_has() -> None:
 )
 def test_a_cell_quotes_the_page_or_says_what_is_there_instead(words: str, answer: str) -> None:
     assert shown.says(r"since \w+", "no past")({"text": words}) == answer
+
+
+def test_a_stored_report_loads_nothing_that_judges() -> None:
+    script = (
+        "import sys, shiftwatch.cli, shiftwatch.config, shiftwatch.verbs.reporting\n"
+        "print([name for name in ('numpy', 'shiftwatch.worker', 'shiftwatch.comparison') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.slow

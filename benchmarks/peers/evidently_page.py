@@ -114,7 +114,7 @@ def about() -> dict[str, Any]:
     made = Report([]).run(Dataset.from_pandas(pd.DataFrame({"x": [1.0, 2.0]})), None)
     return {
         "presets": sorted(name for name in dir(presets) if name.endswith("Preset")),
-        "metrics": len([name for name in dir(metrics) if name[0].isupper()]),
+        "metrics": sorted(name for name in dir(metrics) if name[0].isupper()),
         "methods": sorted(name for name in dir(made) if not name.startswith("__")),
     }
 
