@@ -8,7 +8,9 @@ but the escaping stands between a name and what it wants.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -22,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import shiftwatch
 from shiftwatch.report.phrase import cut, visible
 from tests import onnx_models
 from tests.browsing import Browser, browser
@@ -124,6 +127,45 @@ def _annotate(daemon: Running) -> None:
                 break
 
 
+def test_a_file_whose_name_is_no_text_is_left_out_and_said_without_steering(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "batches").mkdir()
+    reference = folder / "innocent" / "reference.parquet"
+    broken = os.fsencode(tmp_path / "batches") + b"/a\xff\x1b[31m<script>.parquet"
+    shutil.copyfile(reference, broken)
+    text = f"models: [{{name: m, reference: {reference}, batches: batches/}}]\n"
+    (tmp_path / "shiftwatch.yml").write_text(text, encoding="utf-8")
+    told = shown(tmp_path, "once", "shiftwatch.yml")
+    assert "its name is not valid UTF-8" in told
+    told = shown(tmp_path, "compare", str(reference), os.fsdecode(broken))
+    assert "\\udcff\\x1b[31m" in told
+
+
+def shown(folder: Path, *verb: str) -> str:
+    """What a verb prints, which must not steer the terminal."""
+    command = [sys.executable, "-m", "shiftwatch", *verb]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    told = (done.stdout + done.stderr).decode().replace("\r\n", "\n")
+    assert done.returncode == 0, told[-2000:]
+    assert not CONTROL.search(told)
+    return told
+
+
+def test_a_comparison_in_a_notebook_is_the_page_without_what_could_run(
+    folder: Path, chromium: Browser, tmp_path: Path
+) -> None:
+    side = folder / "hostile"
+    made = shiftwatch.compare(str(side / "reference.parquet"), str(side / "batches" / FILE))
+    page = tmp_path / "cell.html"
+    page.write_text(f"<!doctype html><body>{made._repr_html_()}", encoding="utf-8")
+    opened = Opened(chromium)
+    opened.elements(page.as_uri())
+    assert not opened.is_owned()
+    assert not opened.asked
+    assert not any(frame.evaluate("window.__owned") for frame in opened.tab.frames)
+
+
 @pytest.fixture(scope="module")
 def chromium(system: Callable[[str], str]) -> Iterator[Browser]:
     with browser(system("chromium")) as shown:
@@ -222,10 +264,6 @@ def test_a_terminal_sees_no_character_that_steers(daemon: Running, folder: Path,
     assert daemon.process.poll() is None
     text = (folder / "shiftwatch.yml").read_text(encoding="utf-8")
     (folder / "again.yml").write_text(text + "store: {path: again.db}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "shiftwatch", *VERBS[verb]]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-    told = (done.stdout + done.stderr).decode().replace("\r\n", "\n")
-    assert done.returncode == 0, told[-2000:]
-    assert not CONTROL.search(told)
+    told = shown(folder, *VERBS[verb])
     assert "forged" not in [line.strip() for line in told.splitlines()]
     assert not [line for line in told.splitlines() if line.startswith(('{"event"', "# Heading"))]
