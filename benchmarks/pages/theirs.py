@@ -55,10 +55,10 @@ def capable(told: Mapping[str, Any]) -> dict[str, Any]:
     """The same under the names that the points ask for."""
     kinds = [name.removesuffix("Preset") for name in told["presets"]]
     return {
-        "can": [*told["methods"], *told["metrics"]],
+        "can": told["asked for"],
         "kinds": kinds,
         "kind_names": ", ".join(kinds),
-        "metrics": len(told["metrics"]),
+        "metrics": told["metrics"],
     }
 
 
