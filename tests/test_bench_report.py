@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,12 @@ def test_the_table_names_what_only_the_other_has() -> None:
 )
 def test_a_cell_quotes_the_page_or_says_what_is_there_instead(words: str, answer: str) -> None:
     assert shown.says(r"since \w+", "no past")({"text": words}) == answer
+
+
+def test_the_style_of_a_page_says_nothing_twice() -> None:
+    """A part of it once stood there twice: five kilobytes in every page."""
+    lines = files("shiftwatch.report").joinpath("style.css").read_text("utf-8").splitlines()
+    assert [line for line in {*lines} if len(line) > 20 and lines.count(line) > 1] == []
 
 
 def test_a_stored_report_loads_nothing_that_judges() -> None:
