@@ -127,9 +127,7 @@ def report(  # noqa: PLR0913 - options, not arguments
 ) -> None:
     """Write the report of a stored batch, or hold stored batches against others."""
     from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.comparison import Side, side_of  # noqa: PLC0415
     from shiftwatch.verbs import reporting  # noqa: PLC0415
-    from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
     with faults_told():
         settings = configuration.load(config, os.environ)
@@ -137,10 +135,14 @@ def report(  # noqa: PLR0913 - options, not arguments
         if first is None and last is None and against is None:
             text = reporting.reported(settings, name, batch, output_format)
         else:
+            from shiftwatch.comparison import Side, side_of  # noqa: PLC0415
+            from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
+            from shiftwatch.verbs.contrasting import contrasted  # noqa: PLC0415
+
             try:
                 sides = Side(first or batch, last), side_of(against or "reference")
                 with closing(Bar(sys.stderr)) as bar:
-                    text = reporting.contrasted(settings, name, sides, output_format, bar)
+                    text = contrasted(settings, name, sides, output_format, bar)
             except DataError as fault:
                 complain(f"error: {fault}")
                 raise typer.Exit(USAGE) from None
