@@ -18,7 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from shiftwatch.price import DayCost
 from shiftwatch.report import alarm as alarm_words
-from shiftwatch.report import categories, chart, derived, details, figures, gauges, layers, loose, phrase, sentence, spending
+from shiftwatch.report import (
+    categories,
+    chart,
+    derived,
+    details,
+    figures,
+    gauges,
+    layers,
+    loose,
+    phrase,
+    sentence,
+    spending,
+)
 from shiftwatch.report import lead as leading
 from shiftwatch.report import timeline as history
 from shiftwatch.report.advice import advice
@@ -128,6 +140,7 @@ def render_html(
         inputs=ranked(run, "input"),
         predictions=ranked(run, "prediction"),
         policy=policy_of(run),
+        carried={d.scope for d in run.decisions if "check" in layers.crossed(d)},
         seen=details.detectable(run),
         scale=_scale(run),
         joints=joint(run),
