@@ -18,8 +18,8 @@ from shiftwatch.report import markdown, render_html, run_line, table, verdict_se
 from shiftwatch.report.advice import advice
 from shiftwatch.report.alarm import alarm_phrase
 from shiftwatch.report.figures import distribution
-from shiftwatch.report.headline import headline
 from shiftwatch.report.gauges import evidence_bar
+from shiftwatch.report.headline import headline
 from shiftwatch.report.phrase import effect_text, interval_text, p_text, plain, visible
 from shiftwatch.report.ranking import ranked
 from shiftwatch.report.timeline import timeline

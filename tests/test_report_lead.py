@@ -12,7 +12,7 @@ import pytest
 from shiftwatch.contribution import contribution
 from shiftwatch.report import markdown, render_html, table, verdict_sentence
 from shiftwatch.report.advice import advice
-from shiftwatch.report.chart import picture, words_picture
+from shiftwatch.report.chart import picture
 from shiftwatch.report.gauges import INTERVAL_WIDTH, interval_bar
 from shiftwatch.report.headline import headline
 from shiftwatch.report.lead import after_headline, lead, prediction_movement

@@ -29,6 +29,7 @@ class Card:
 
     @property
     def title(self) -> str:
+        """What it is of."""
         return SCOPE_NOUNS[self.decision.scope].capitalize()
 
     @property
@@ -42,26 +43,31 @@ class Card:
 
     @property
     def phrase(self) -> Phrase:
+        """How the alarm stands, or what a comparison found."""
         if self.alone and self.decision.scope != "schema":
             return (_FOUND[self.state],)
         return alarm.alarm_phrase(self.decision, self.batch_id)
 
     @property
     def why(self) -> Phrase:
+        """Which layers crossed, and where the change began; may be empty."""
         if self.alone:
             return ()
         return alarm.why_phrase(self.decision, self.batch_id)
 
     @property
     def evidence(self) -> Phrase:
+        """What this batch alone says."""
         return alarm.evidence_phrase(self.decision)
 
     @property
     def also(self) -> Phrase:
+        """Columns on the wider list; may be empty."""
         return alarm.also_phrase(self.decision)
 
     @property
     def clearing(self) -> Phrase:
+        """What will clear the alarm; may be empty."""
         if self.alone:
             return ()
         return alarm.clearing_phrase(self.decision)

@@ -8,7 +8,7 @@ Never: draws evidence where nothing could be tested; lets a line hide which chec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from shiftwatch.report.alarm import ratio_text
@@ -30,7 +30,7 @@ _UNTESTED = {
 }
 """Class and sign, the same shapes as in the badge of a verdict."""
 
-_CLASSES = dict(zip(SCOPES, "io", strict=True))
+_CLASSES: Mapping[str, str] = dict(zip(SCOPES, "io", strict=True))
 
 
 def picture(line: Timeline) -> str:

@@ -36,19 +36,15 @@ from shiftwatch.report import timeline as history
 from shiftwatch.report.advice import advice
 from shiftwatch.report.cards import cards
 from shiftwatch.report.headline import headline
-from shiftwatch.report.phrase import BatchName, Phrase, cut, visible
+from shiftwatch.report.phrase import BatchName, cut, visible
 from shiftwatch.report.ranking import JOINT, joint, ranked
 from shiftwatch.report.tolerance import policy_of
 from shiftwatch.report.untested import untested
 from shiftwatch.values import (
     FINDING_CODES,
-    SKIP_REASONS,
     Acceptance,
     Annotation,
-    Decision,
     Run,
-    Scope,
-    Skipped,
 )
 
 if TYPE_CHECKING:

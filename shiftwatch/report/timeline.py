@@ -146,8 +146,8 @@ def _seconds(value: Any) -> float:
 def _landmarks(run: Run) -> tuple[str | None, str | None]:
     """The batches with which the change began and on which the alarm rose, if one is on."""
     on = [d for d in run.decisions if d.scope != "schema" and (d.alarm or crossed(d))]
-    began = next((d.change_from for d in on if d.change_from), None)
-    return began, next((d.since for d in on if d.since), None)
+    began = next((d.change_from for d in on if d.change_from is not None), None)
+    return began, next((d.since for d in on if d.since is not None), None)
 
 
 def _events(run: Run, began: str | None, rose: str | None) -> Iterator[Phrase]:
