@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.pages import browser, material, ours, shown, text, theirs  # noqa: E402
 from benchmarks.speed import stored  # noqa: E402 - the program may be started by its path
 from benchmarks.speed.table import aligned  # noqa: E402
+from tests.browsing import Browser  # noqa: E402
 
 RESULTS = stored.RESULTS / "report.json"
 PAGE = ROOT / "benchmarks" / "report.md"
@@ -32,7 +33,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def made(name: str, folder: Path, chromium: browser.Browser) -> dict[str, Any]:
+def made(name: str, folder: Path, chromium: Browser) -> dict[str, Any]:
     """Our page of made columns: seconds, bytes, and how it opens."""
     say(f"judging {name}")
     write(name, folder)
@@ -51,7 +52,7 @@ def write(kind: str, folder: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def of_us(folder: Path, chromium: browser.Browser) -> dict[str, Any]:
+def of_us(folder: Path, chromium: Browser) -> dict[str, Any]:
     """Our pages of the bookings."""
     say("ours, hotel bookings")
     pair = ours.compared(folder)
@@ -64,7 +65,7 @@ def of_us(folder: Path, chromium: browser.Browser) -> dict[str, Any]:
     }
 
 
-def our_cells(folder: Path, chromium: browser.Browser) -> shown.Cells:
+def our_cells(folder: Path, chromium: Browser) -> shown.Cells:
     """What our page of the newest month shows."""
     ours.judge_hotels(folder)
     page = ours.write(folder, "html")
@@ -77,7 +78,7 @@ def columns(folder: Path) -> list[str]:
     return material.watched(folder / "dated.parquet")
 
 
-def of_the_peer(folder: Path, chromium: browser.Browser) -> dict[str, Any]:
+def of_the_peer(folder: Path, chromium: Browser) -> dict[str, Any]:
     """Its pages of the bookings."""
     say("Evidently, hotel bookings")
     pair: dict[str, Any] = {}
@@ -89,7 +90,7 @@ def of_the_peer(folder: Path, chromium: browser.Browser) -> dict[str, Any]:
     page = theirs.month(folder)
     examined = browser.examined(chromium, page, columns(folder), theirs.RANKED)
     capable = theirs.capable(about) | {"drifting": pair["drift"]["drifting"]}
-    seen = shown.summed(examined, capable, len(columns(folder)))
+    seen = shown.summed(examined, capable, theirs.columns(examined["text"]))
     return {
         "circumstances": stored.circumstances(),
         "about": about,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,24 @@ def test_a_cell_quotes_the_page_or_says_what_is_there_instead(words: str, answer
     assert shown.says(r"since \w+", "no past")({"text": words}) == answer
 
 
+def test_the_style_of_a_page_says_nothing_twice() -> None:
+    """A part of it once stood there twice: five kilobytes in every page."""
+    lines = files("shiftwatch.report").joinpath("style.css").read_text("utf-8").splitlines()
+    assert [line for line in {*lines} if len(line) > 20 and lines.count(line) > 1] == []
+
+
+def test_a_stored_report_loads_nothing_that_judges() -> None:
+    script = (
+        "import sys, shiftwatch.cli, shiftwatch.config, shiftwatch.verbs.reporting\n"
+        "print([name for name in ('numpy', 'shiftwatch.worker', 'shiftwatch.comparison') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", material.SHAPES)
 def test_a_page_of_a_real_check_is_within_its_bytes(name: str, tmp_path: Path) -> None:
@@ -89,6 +110,7 @@ def _names(cell: str) -> list[str]:
     return re.findall(r"`\w+`|\w+(?= \((?:note|warning|invalid)\))", cell)
 
 
+@pytest.mark.slow
 def test_the_browser_counts_from_a_named_column_to_the_edge_of_a_window(
     system: Callable[[str], str], tmp_path: Path
 ) -> None:

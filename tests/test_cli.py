@@ -467,8 +467,8 @@ def test_the_program_ends_with_2_on_a_call_that_makes_no_sense(tmp_path: Path) -
 def test_a_bug_of_ours_is_told_from_the_answer_shift(tmp_path: Path) -> None:
     """Python ends with 1 after an error nobody expected, and 1 means "shift" here."""
     script = (
-        "import sys, shiftwatch.compare, shiftwatch.cli\n"
-        "shiftwatch.compare.compare_files = lambda *_, **__: 1 / 0\n"
+        "import sys, shiftwatch.contrast, shiftwatch.cli\n"
+        "shiftwatch.contrast.compare_files = lambda *_, **__: 1 / 0\n"
         "sys.argv = ['shiftwatch', 'compare', '.', '.', '--fail-on-alarm']\n"
         "shiftwatch.cli.main()\n"
     )

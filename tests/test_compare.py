@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shiftwatch.compare import compare_files
+from shiftwatch.contrast import compare_files
 from shiftwatch.errors import DataError
 from shiftwatch.settings import AlarmSettings, ModelSettings, TestsSettings
 from shiftwatch.values import Run
@@ -79,7 +79,7 @@ def test_what_the_worker_answers_loads_nothing_heavy_into_the_process_that_asked
     """A number of numpy's in a run would do it, when the answer is unpacked."""
     script = (
         "import sys\n"
-        "from shiftwatch.compare import compare_files\n"
+        "from shiftwatch.contrast import compare_files\n"
         "from shiftwatch.settings import AlarmSettings, ModelSettings\n"
         f"files = {str(folder / 'reference.parquet')!r}, {str(folder / 'current.parquet')!r}\n"
         "settings = ModelSettings(name='m', reference=files[0], batches=files[1])\n"

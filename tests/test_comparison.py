@@ -18,9 +18,9 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from shiftwatch.cli import app
-from shiftwatch.compare import compare_files
 from shiftwatch.comparison import Side, side_of
 from shiftwatch.comparisons import Comparisons
+from shiftwatch.contrast import compare_files
 from shiftwatch.errors import DataError, ShiftwatchError
 from shiftwatch.monitor import Monitor
 from shiftwatch.progress import Progress

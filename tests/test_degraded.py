@@ -20,7 +20,7 @@ from scipy.stats import binom
 
 from shiftwatch import check, config, replay
 from shiftwatch.budget import FEWEST_ROWS, Effort, Step, ladder
-from shiftwatch.compare import compare_files
+from shiftwatch.contrast import compare_files
 from shiftwatch.document import from_document, to_document
 from shiftwatch.errors import DataError
 from shiftwatch.monitor import Monitor
@@ -203,7 +203,7 @@ class _Slow(Worker):
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> type[_Slow]:
     monkeypatch.setattr(_Slow, "steps", ())
-    for room in ("monitor", "compare"):
+    for room in ("monitor", "contrast"):
         monkeypatch.setattr(f"shiftwatch.{room}.Worker", _Slow)
     return _Slow
 
@@ -316,7 +316,7 @@ def test_a_history_of_smaller_checks_is_replayed_alike(tmp_path: Path, slow: typ
 def test_two_files_are_compared_smaller_where_time_runs_out(
     tmp_path: Path, slow: type[_Slow], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shiftwatch.compare.LimitSettings", lambda: LimitSettings(seconds=LIMIT))
+    monkeypatch.setattr("shiftwatch.contrast.LimitSettings", lambda: LimitSettings(seconds=LIMIT))
     slow.steps = ("whole",)
     pq.write_table(_table(4000, 0), tmp_path / "reference.parquet")
     pq.write_table(_table(ROWS, 1, shift=1.0), tmp_path / "current.parquet")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shiftwatch.compare import compare_files
+from shiftwatch.contrast import compare_files
 from shiftwatch.progress import Progress, counted, heard_by, tell
 from shiftwatch.settings import AlarmSettings, ModelSettings
 from shiftwatch.verbs.bar import AFTER_SECONDS, Bar, line

@@ -115,8 +115,12 @@ def test_a_lock_names_no_host_and_hashes_every_package(lock: Path) -> None:
 
 def test_what_runs_and_what_builds_is_part_of_what_is_tested() -> None:
     tested = pins(ROOT / "requirements-dev.lock")
-    assert pins(ROOT / "requirements.lock") <= tested
-    assert pins(ROOT / "requirements-build.lock") <= tested
+    for lock in ("requirements.lock", "requirements-build.lock"):
+        # What one system needs to run may be needed on all of them to test.
+        missing = {
+            pin for pin in pins(ROOT / lock) - tested if pin.partition(" ;")[0] not in tested
+        }
+        assert missing == set()
 
 
 def test_the_locks_hold_every_dependency_that_is_declared() -> None:

@@ -24,12 +24,8 @@ from benchmarks.pages.material import DIRTY, ROLES, dirty_file
 from benchmarks.speed.clock import Ended, child, warm
 from benchmarks.speed.harness import Spread, spread
 from shiftwatch import config as configuration
-from shiftwatch.check import answer
-from shiftwatch.report import ENDINGS, FORMATS, Format, render_html
-from shiftwatch.requests import Check, Checked, Context, Inspect
-from shiftwatch.settings import AlarmSettings, ModelSettings
-from shiftwatch.source.listing import list_folder
-from shiftwatch.source.plan import Cursor, plan
+from shiftwatch.comparing import Report
+from shiftwatch.report import ENDINGS, FORMATS, Format
 from shiftwatch.verbs.reporting import reported
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +83,7 @@ def sizes(page: Path) -> dict[str, int]:
 
 def generation(folder: Path) -> dict[str, dict[str, Spread]]:
     """CPU seconds of a report in every format: the whole process, and once more in this one."""
-    made = {}
+    made: dict[str, dict[str, Spread]] = {}
     for form in FORMATS:
         cold = [
             _verb(folder, "report", "shiftwatch.yml", "--format", form, "--output", "again").seconds
@@ -135,20 +131,12 @@ def _headline(page: Path) -> str:
 
 
 def _pair_again(folder: Path) -> list[float]:
-    """The pair once more in one process that has done it before, without a worker's start."""
-    settings = ModelSettings(
-        "compare",
-        reference=str(folder / "reference.parquet"),
-        batches=str(folder / "batch.parquet"),
-    )
+    """`shiftwatch.compare(...).to_html()` in one process that has done it before."""
+    pair = str(folder / "reference.parquet"), str(folder / "batch.parquet")
 
     def work() -> None:
-        context = Context(settings, AlarmSettings(), 0, cache="", config_sha256="")
-        facts = answer(Inspect(list_folder(settings.batches), None))
-        (batch,) = plan(facts, settings.window, Cursor())  # type: ignore[arg-type]
-        checked = answer(Check(context, batch, None, 0.0))
-        assert isinstance(checked, Checked)
-        (folder / "again.html").write_text(render_html(checked.run), encoding="utf-8")
+        page = shiftwatch.compare(*pair).to_html()
+        (folder / "again.html").write_text(page, encoding="utf-8")
 
     work()
     return warm(work, _WARM)
@@ -162,9 +150,7 @@ def about() -> dict[str, Any]:
     """What the package can do besides, under the names that the points ask for."""
     published = importlib.resources.files(shiftwatch) / "schemas" / "report-1.json"
     schema = ["json schema"] if published.is_file() else []
-    comparison = getattr(shiftwatch, "compare", None)
-    shown = ["_repr_html_"] if callable(comparison) else []
-    return {"can": [*FORMATS, *schema, *shown], "kinds": ["report"], "metrics": 0}
+    return {"can": [*FORMATS, *schema, *vars(Report)], "kinds": ["report"], "metrics": 0}
 
 
 def told_of_dirt(folder: Path) -> dict[str, str]:

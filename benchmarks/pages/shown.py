@@ -165,7 +165,7 @@ ANSWERS: tuple[Point, ...] = (
     Point(
         "categories that appeared or vanished",
         says(r"What appeared, and what vanished|never in the reference: [\w, .]+"),
-        says(r"(?i)new categor|new in current|unseen|vanished", "bars only"),
+        says(r"(?i)new categories|new category|new in current|unseen|vanished", "bars only"),
     ),
     Point(
         "descriptive statistics of each column",
@@ -306,6 +306,13 @@ CARRYING: tuple[Point, ...] = (
         can("_repr_html_", yes="its report"),
     ),
     Point(
+        "own conditions for passing, column by column",
+        can("tests", no="an alarm with its exit status; tolerances by column"),
+        can("tests_results", yes="`Report(..., include_tests=True)`"),
+    ),
+    Point("correlations between columns", can("correlations"), can("DatasetCorrelations")),
+    Point("drift of embeddings", can("embeddings"), can("EmbeddingsDrift")),
+    Point(
         "more kinds of report",
         holds(
             lambda seen: len(seen["kinds"]) > 1,
@@ -314,7 +321,7 @@ CARRYING: tuple[Point, ...] = (
         ),
         holds(
             lambda seen: len(seen["kinds"]) > 1,
-            "{kind_names}; {metrics} metrics to choose from, correlations among them",
+            "{kind_names}; {metrics} metrics to choose from",
         ),
     ),
 )

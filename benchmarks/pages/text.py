@@ -7,13 +7,14 @@ Never: says a figure that is not stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.pages.material import DIRTY
 from benchmarks.speed.table import markdown, short
 
 Stored = Mapping[str, Any]
+Rows = list[tuple[str, ...]]
 
 GOALS: Mapping[str, Mapping[str, float]] = {
     "50 columns": {"seconds": 0.3, "bytes": 300_000, "gzip": 60_000},
@@ -48,7 +49,9 @@ to January 2017 (11,769 rows), 27 columns. The season is known to move `adr` (KS
 (KS .27), and 9 of 14 columns of numbers at all. Both read the same two Parquet files and write one \
 HTML file: ours by `shiftwatch compare --html`, Evidently {version} with pandas 2 (with pandas 3 it \
 cannot be imported) by `Report([DataDriftPreset()])`, and with `DataSummaryPreset()` besides, which \
-describes the data. A cold start is the whole process, imports included; the clock is that of the wall.
+describes the data. A cold start is the whole process, imports included; once more is \
+`shiftwatch.compare(...).to_html()`, which starts a worker each time, and the same lines of Evidently \
+again; both read both files anew. The clock is that of the wall.
 """
 _POINTS = """\
 ## Point by point
@@ -97,9 +100,9 @@ def _where(ours: Stored) -> str:
     return f"Measured on {about['cpu']}, {about['measured']}.\n"
 
 
-def goals(made: Stored) -> list[tuple[str, ...]]:
+def goals(made: Stored) -> Rows:
     """What was asked of a page, and whether it was reached."""
-    rows = [("asked of a page", "at most", "measured", "reached")]
+    rows: Rows = [("asked of a page", "at most", "measured", "reached")]
     for name, bounds in GOALS.items():
         entry = made[name]
         measured = {
@@ -118,7 +121,7 @@ def _kilobytes(count: float) -> str:
     return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
-_ASKED = {
+_ASKED: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "seconds": ("made from a stored verdict, cold start", lambda each: f"{short(each)} s"),
     "bytes": ("bytes", _kilobytes),
     "gzip": ("bytes by gzip", _kilobytes),
@@ -126,8 +129,8 @@ _ASKED = {
 }
 
 
-def _generation(made: Stored) -> list[tuple[str, ...]]:
-    rows = [("columns", "format", "cold start, CPU s", "warm, CPU s", "bytes", "by gzip")]
+def _generation(made: Stored) -> Rows:
+    rows: Rows = [("columns", "format", "cold start, CPU s", "warm, CPU s", "bytes", "by gzip")]
     for name, entry in made.items():
         for form, taken in entry["generation"].items():
             size = entry["sizes"][form]
@@ -158,8 +161,8 @@ def _of_pair(found: Stored) -> dict[str, Stored]:
 _NAMES = {"drift": "drift", "summary": "drift and summary"}
 
 
-def _opening(pages: Mapping[str, Stored]) -> list[tuple[str, ...]]:
-    rows = [("page", "bytes", "first paint, ms", "load, ms", "complete, ms", "elements")]
+def _opening(pages: Mapping[str, Stored]) -> Rows:
+    rows: Rows = [("page", "bytes", "first paint, ms", "load, ms", "complete, ms", "elements")]
     for name, entry in pages.items():
         times = (_range(entry[key]) for key in ("paint", "load", "complete"))
         elements = f"{entry['elements']['median']:,.0f}"
@@ -167,22 +170,22 @@ def _opening(pages: Mapping[str, Stored]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _costs(found: Stored) -> list[tuple[str, ...]]:
+_COSTS: Mapping[str, Callable[[Any], str]] = {
+    "cold start, CPU s": lambda each: _range(each["cold cpu"]),
+    "cold start, by the clock, s": lambda each: _range(each["cold wall"]),
+    "once more in the same process, CPU s": lambda each: _range(each["warm cpu"]),
+    "largest process, MB": lambda each: short(each["peak megabytes"]["median"]),
+    "bytes of HTML": lambda each: _kilobytes(each["bytes"]),
+    "by gzip": lambda each: _kilobytes(each["gzip"]),
+}
+
+
+def _costs(found: Stored) -> Rows:
     ours, theirs = found["ours"]["pair"], found["theirs"]["pair"]
     columns = {"ours": ours, **{f"Evidently, {_NAMES[key]}": each for key, each in theirs.items()}}
-    rows = [("two files to a page", *columns)]
-    for what, cell in (
-        ("cold start, CPU s", lambda each: _range(each["cold cpu"])),
-        ("cold start, by the clock, s", lambda each: _range(each["cold wall"])),
-        (
-            "once more in the same process (ours keeps the reference prepared), CPU s",
-            lambda each: _range(each["warm cpu"]),
-        ),
-        ("largest process, MB", lambda each: short(each["peak megabytes"]["median"])),
-        ("bytes of HTML", lambda each: _kilobytes(each["bytes"])),
-        ("by gzip", lambda each: _kilobytes(each["gzip"])),
-    ):
-        rows.append((what, *(cell(each) for each in columns.values())))
+    rows: Rows = [("two files to a page", *columns)]
+    for what, cell in _COSTS.items():
+        rows.append((what, *map(cell, columns.values())))
     return rows
 
 
@@ -191,9 +194,9 @@ def _verdicts(found: Stored) -> str:
     return f"What they say of it. Ours: *{ours}* Evidently: *{', '.join(theirs)}.*\n"
 
 
-def _points(found: Stored, table: str) -> list[tuple[str, ...]]:
+def _points(found: Stored, table: str) -> Rows:
     ours, theirs = found["ours"]["cells"][table], found["theirs"]["cells"][table]
-    rows = [("", "ours", "Evidently")]
+    rows: Rows = [("", "ours", "Evidently")]
     return rows + [(what, _cell(ours[what]), _cell(theirs.get(what, "-"))) for what in ours]
 
 
@@ -202,9 +205,9 @@ def _cell(text: str) -> str:
     return f"**{answer}**{colon}{rest}" if answer == "no" else text
 
 
-def _dirty(found: Stored) -> list[tuple[str, ...]]:
+def _dirty(found: Stored) -> Rows:
     ours, theirs = found["ours"]["dirt"], found["theirs"]["dirt"]
-    rows: list[tuple[str, ...]] = [("", "column", "ours", "Evidently")]
+    rows: Rows = [("", "column", "ours", "Evidently")]
     for name, (column, _) in DIRTY.items():
         rows.append((name, f"`{column}`", ours[name], theirs[name]))
     return rows

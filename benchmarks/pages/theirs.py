@@ -8,6 +8,7 @@ Never: imports it; blames it for what this machine lacks.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,11 +55,17 @@ def capable(told: Mapping[str, Any]) -> dict[str, Any]:
     """The same under the names that the points ask for."""
     kinds = [name.removesuffix("Preset") for name in told["presets"]]
     return {
-        "can": told["methods"],
+        "can": told["asked for"],
         "kinds": kinds,
         "kind_names": ", ".join(kinds),
         "metrics": told["metrics"],
     }
+
+
+def columns(text: str) -> int:
+    """How many columns its page says it tells the drift of."""
+    found = re.search(r"(\d+)\s+Columns", text)
+    return int(found[1]) if found else 0
 
 
 def compared(folder: Path, chosen: str) -> dict[str, Any]:

@@ -27,6 +27,13 @@ _PRESETS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+_ASKED = (
+    *("to_markdown", "markdown", "save_markdown", "to_csv", "csv", "save_csv", "_repr_html_"),
+    *("tests_results", "DatasetCorrelations", "EmbeddingsDrift"),
+)
+"""Of its report and its metrics: what the table of `make bench-report` asks for."""
+
+
 def _definition(frame: Any, *, labelled: bool) -> Any:
     if not labelled:  # as in its first steps: it guesses the kinds of the columns
         return DataDefinition()
@@ -115,7 +122,7 @@ def about() -> dict[str, Any]:
     return {
         "presets": sorted(name for name in dir(presets) if name.endswith("Preset")),
         "metrics": len([name for name in dir(metrics) if name[0].isupper()]),
-        "methods": sorted(name for name in dir(made) if not name.startswith("__")),
+        "asked for": [name for name in _ASKED if hasattr(metrics, name) or hasattr(made, name)],
     }
 
 

@@ -42,37 +42,62 @@ def compare(  # noqa: PLR0913 - options, not arguments
     categorical: Annotated[
         list[str] | None, typer.Option(help="Integer column to test as categories.")
     ] = None,
+    include: Annotated[list[str] | None, typer.Option(help="Only this column.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Not this column.")] = None,
+    tests: Annotated[
+        list[str] | None, typer.Option("--test", help="Only this test; may be repeated.")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Smallest shift that matters, 0 to 1.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of permutations and samples.")] = 0,
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the results as CSV.")] = None,
     fail_on_alarm: FailOnAlarm = False,
+    fail_on_untested: Annotated[
+        bool,
+        typer.Option("--fail-on-untested", help="End with status 1 unless all could be judged."),
+    ] = False,
 ) -> None:
-    """Hold two Parquet files or folders against each other; no daemon, no configuration."""
-    from shiftwatch.compare import compare_files  # noqa: PLC0415
-    from shiftwatch.settings import AlarmSettings, ModelSettings  # noqa: PLC0415
+    """Hold two Parquet files or folders against each other; no daemon, no configuration.
+
+    In a pipeline: --fail-on-alarm --fail-on-untested ends with 0 only if all was judged and no
+    shift was found, with 1 otherwise, and with 2 or more if it could not be asked.
+    """
+    from shiftwatch.verbs import comparing  # noqa: PLC0415
     from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
     refuse_absent(reference, current, model)
     with faults_told():
-        settings = ModelSettings(
-            name="compare",
-            reference=str(reference),
-            batches=str(current),
-            model=str(model) if model is not None else None,
+        asked = comparing.Asked(
+            str(reference),
+            str(current),
+            model=None if model is None else str(model),
             categorical=tuple(categorical or ()),
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            tests=tuple(tests or ()),
+            tolerance=tolerance,
+            seed=seed,
         )
         with closing(Bar(sys.stderr)) as bar:
-            judged = compare_files(settings, alarms=AlarmSettings(), listener=bar)
+            judged = comparing.compared(asked, bar)
         if html is not None:
-            from shiftwatch.report import render_html  # noqa: PLC0415
-
-            write(html, render_html(judged))
+            write(html, comparing.rendered(judged, "html"))
+        if markdown is not None:
+            write(markdown, comparing.rendered(judged, "markdown"))
+        if csv is not None:
+            write(csv, comparing.rendered(judged, "csv"))
         if as_json:
             print_run(judged, 1, as_json=True)
         else:
             from shiftwatch.report import table  # noqa: PLC0415
 
             typer.echo(table(judged))
-    if fail_on_alarm and judged.alarm:
+    untested = judged.verdict not in ("shift", "no_shift")
+    if (fail_on_alarm and judged.alarm) or (fail_on_untested and untested):
         raise typer.Exit(SHIFT)
 
 
@@ -102,9 +127,7 @@ def report(  # noqa: PLR0913 - options, not arguments
 ) -> None:
     """Write the report of a stored batch, or hold stored batches against others."""
     from shiftwatch import config as configuration  # noqa: PLC0415
-    from shiftwatch.comparison import Side, side_of  # noqa: PLC0415
     from shiftwatch.verbs import reporting  # noqa: PLC0415
-    from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
     with faults_told():
         settings = configuration.load(config, os.environ)
@@ -112,10 +135,14 @@ def report(  # noqa: PLR0913 - options, not arguments
         if first is None and last is None and against is None:
             text = reporting.reported(settings, name, batch, output_format)
         else:
+            from shiftwatch.comparison import Side, side_of  # noqa: PLC0415
+            from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
+            from shiftwatch.verbs.contrasting import contrasted  # noqa: PLC0415
+
             try:
                 sides = Side(first or batch, last), side_of(against or "reference")
                 with closing(Bar(sys.stderr)) as bar:
-                    text = reporting.contrasted(settings, name, sides, output_format, bar)
+                    text = contrasted(settings, name, sides, output_format, bar)
             except DataError as fault:
                 complain(f"error: {fault}")
                 raise typer.Exit(USAGE) from None

@@ -1,29 +1,18 @@
-"""`shiftwatch report`: the stored verdict on a batch, or stored batches held against others.
+"""`shiftwatch report`: the stored verdict on a batch, in any format.
 
-In:    settings, a model, batches.
-Out:   the text of the report in any format.
-Never: judges a batch; writes to the history.
+In:    settings, a model, a batch.
+Out:   the text of the report, from the history alone.
+Never: judges; writes to the history.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-import time
-from dataclasses import replace
-from pathlib import Path
 
-from shiftwatch import config
-from shiftwatch.comparison import Side, compared, plan
-from shiftwatch.document import to_document
-from shiftwatch.look import reach_of
-from shiftwatch.progress import Listener
 from shiftwatch.report import Format
 from shiftwatch.reports import Archive
 from shiftwatch.settings import Settings
 from shiftwatch.store import Store
-from shiftwatch.watched import restored
-from shiftwatch.worker import Worker
 
 
 def reported(settings: Settings, model: str, batch: str | None, form: Format) -> str | None:
@@ -38,32 +27,9 @@ def reported(settings: Settings, model: str, batch: str | None, form: Format) ->
         document = store.document(model, batch)
         if document is None:
             return None
-        return _written(Archive(store, settings.alarms).report(document, form), form)
+        return written(Archive(store, settings.alarms).report(document, form), form)
 
 
-def contrasted(
-    settings: Settings, model: str, sides: tuple[Side, Side], form: Format, listener: Listener
-) -> str:
-    """The report on stored batches (the first side) held against the second.
-
-    Raises
-    ------
-    ShiftwatchError
-        If there is no history, a batch is unknown, or rows are gone or changed.
-    """
-    (own,) = (each for each in settings.models if each.name == model)
-    with (
-        Store.read(settings.store.path) as store,
-        Worker(settings.limits, listener, reach_of(settings)) as worker,
-        tempfile.TemporaryDirectory(prefix="shiftwatch-") as folder,
-    ):
-        planned = plan(store, model, *sides)
-        watched = restored(store, settings, own, config.fingerprint(settings, own))
-        # Another process may hold the cache; rows that stand in must not lie beside the history.
-        context = replace(watched.context, cache=str(Path(folder) / "references"))
-        run = compared(planned, context, worker.call, watched.past, time.time())
-        return _written(Archive(store, settings.alarms).report(to_document(run), form), form)
-
-
-def _written(text: str, form: Format) -> str:
+def written(text: str, form: Format) -> str:
+    """The text as a person or a shell takes it: JSON is laid out."""
     return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if form == "json" else text

@@ -23,6 +23,12 @@ POLICY = (
 )
 """Content security policy of what holds no style: nothing is run, loaded, sent or framed."""
 
+SCRIPTED = (
+    POLICY.replace("form-action 'none'", "form-action 'self'")
+    + "; script-src 'self'; connect-src 'self'"
+)
+"""Of a page with our scripts: files of this server are run, and it alone is asked."""
+
 HEADERS: Mapping[str, str] = {
     "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
@@ -39,10 +45,10 @@ CLOSING: Mapping[str, str] = {"connection": "close"}
 """On a refusal, so that nobody goes on sending a body that is not read."""
 
 
-def page_headers(style: str) -> Mapping[str, str]:
+def page_headers(style: str, *, scripted: bool = False) -> Mapping[str, str]:
     """Headers of a page whose one ``style`` element holds exactly this text.
 
-    The style is allowed by its hash (Content Security Policy Level 3, 6.7.3.3), so a page is one
+    With ``scripted`` the page may run the scripts of this server, and ask it. The style is allowed by its hash (Content Security Policy Level 3, 6.7.3.3), so a page is one
     file and still no other style, were one brought in with a name, is applied.
 
     Examples
@@ -51,7 +57,8 @@ def page_headers(style: str) -> Mapping[str, str]:
     "style-src 'sha256-gG2yISYereRMiG2lMXrbiUgi0Ubw9p7QCeWcroOvy9Y='"
     """
     source = b64encode(sha256(style.encode()).digest()).decode()
-    return {"content-security-policy": f"{POLICY}; style-src 'sha256-{source}'"}
+    policy = SCRIPTED if scripted else POLICY
+    return {"content-security-policy": f"{policy}; style-src 'sha256-{source}'"}
 
 
 class ProblemError(Exception):

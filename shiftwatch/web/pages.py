@@ -1,18 +1,22 @@
 """The pages for people: overview and API description.
 
 In:    a Board, or the OpenAPI document.
-Out:   HTML without script and without anything from elsewhere.
+Out:   HTML that is whole without script, and needs nothing from elsewhere.
 Never: puts a text from outside on the page unescaped; shows more than the API says.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from shiftwatch.errors import StoreError
 from shiftwatch.metrics import TestView, by_test
@@ -20,8 +24,8 @@ from shiftwatch.promise import promised
 from shiftwatch.quarantine import REASONS, Broken
 from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
 from shiftwatch.status import ModelStatus
-from shiftwatch.values import Decision, Run
-from shiftwatch.web import shapes, words
+from shiftwatch.values import Annotation, Decision, Run
+from shiftwatch.web import assets, shapes, words
 from shiftwatch.web.board import Board
 
 if TYPE_CHECKING:
@@ -75,10 +79,21 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A word of an operator that is in force, in words."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A model on the overview."""
 
     name: str
+    points: str
+    """The timeline as JSON, for the chart."""
+    said: tuple[Said, ...]
     badges: tuple[words.Badge, ...]
     alarms: tuple[AlarmLine, ...]
     run: Run | None
@@ -97,18 +112,82 @@ class Card:
     broken: tuple[Broken, ...]
     """The first broken files; see ``ModelStatus.broken``."""
 
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Kinds of its badges, by which it is found."""
+        return tuple(badge.kind for badge in self.badges)
 
-def overview(board: Board) -> str:
-    """The page of all models."""
+    @property
+    def version(self) -> str:
+        """Changes with whatever the card shows."""
+        return version_of(self)
+
+
+def version_of(*shown: object) -> str:
+    """A short digest of what is shown, by which a page tells whether it has changed."""
+    return sha256(repr(shown).encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+STATES: Mapping[str, str] = {
+    "shift": "alarm or shift",
+    "error": "error",
+    "stale": "stale",
+    "invalid_data": "invalid data",
+    "insufficient_data": "not enough data",
+    "waiting": "waiting",
+    "no_shift": "no shift",
+}
+"""Kinds of badges, the most urgent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which models are to be shown: part of the name, kind of a badge."""
+
+    q: str = ""
+    state: str = ""
+
+
+_ALL = Asked()
+
+
+def overview(board: Board, asked: Asked = _ALL) -> str:
+    """The page of all models, the most urgent first, or of those that are asked for."""
     snapshot = board.snapshot()
     config = board.effective_config()
-    cards = [_card(board, status, config) for status in snapshot.models]
-    layers = [(name, LAYER_NAMES[name], LAYER_MEANINGS[name]) for name in LAYER_NAMES]
-    template = _environment().get_template("overview.html")
-    return template.render(snapshot=snapshot, cards=cards, layers=layers)
+    named = [s for s in snapshot.models if asked.q.strip().lower() in s.name.lower()]
+    cards = [card_of(board, status, config, snapshot.around.words) for status in named]
+    cards = [card for card in cards if not asked.state or asked.state in card.states]
+    cards.sort(key=_urgency)
+    template = environment().get_template("overview.html")
+    return template.render(
+        snapshot=snapshot,
+        cards=cards,
+        layers=LAYERS,
+        asked=asked,
+        states=STATES,
+        everything=len(snapshot.models),
+        scripts=scripts(),
+    )
 
 
-def _card(board: Board, status: ModelStatus, config: Mapping[str, Any]) -> Card:
+def _urgency(card: Card) -> int:
+    order = list(STATES)
+    return min((order.index(kind) for kind in card.states if kind in order), default=len(order))
+
+
+LAYERS = [(name, LAYER_NAMES[name], LAYER_MEANINGS[name]) for name in LAYER_NAMES]
+
+
+def scripts() -> list[str]:
+    """Addresses of the scripts of a page."""
+    return [assets.address(name) for name in assets.SCRIPTS]
+
+
+def card_of(
+    board: Board, status: ModelStatus, config: Mapping[str, Any], spoken: Sequence[Annotation]
+) -> Card:
+    """A model as it is shown."""
     run, fault = status.last_run, None
     try:
         points = sorted(board.timeline(status.name, TIMELINE), key=lambda row: row["judged_at"])
@@ -116,6 +195,8 @@ def _card(board: Board, status: ModelStatus, config: Mapping[str, Any]) -> Card:
         points, fault = [], str(error)
     return Card(
         name=status.name,
+        points=_points(status.name, points[-TIMELINE:]),
+        said=tuple(_said(word) for word in spoken if word.model == status.name),
         badges=words.badges(status, _folder(config, status.name)),
         alarms=_alarms(run, {point["batch_id"]: _time(point) for point in points}) if run else (),
         run=run,
@@ -184,6 +265,38 @@ def _why(decision: Decision) -> str:
     return "holds on; the last batch crossed nothing" if quiet else ""
 
 
+_KINDS = {"note": "note", "known_change": "known change", "silence": "silenced"}
+
+
+def _said(word: Annotation) -> Said:
+    until = f" until {_minute(word.until)}" if word.until is not None else ""
+    scopes = f" ({', '.join(word.scopes)})" if word.scopes else ""
+    text = f": {word.text}" if word.text else ""
+    return Said(f"{_KINDS[word.kind]}{scopes}{until}", f"by {word.by}{text}")
+
+
+def _minute(seconds: float) -> str:
+    return (shapes.iso_time(seconds) or "")[:16].replace("T", " ")
+
+
+def _points(model: str, points: Sequence[Mapping[str, Any]]) -> str:
+    """The timeline for the script, as JSON."""
+    told = {
+        "when": [(_time(point) or "")[5:16].replace("T", " ") for point in points],
+        "told": [words.shown(_title(point)) for point in points],
+        "input": [_ratio(point, "input") for point in points],
+        "prediction": [_ratio(point, "prediction") for point in points],
+        "alarm": [int(bool(point["alarm"])) for point in points],
+        "href": [f"{shapes.report_path(model, point['batch_id'])}&format=html" for point in points],
+    }
+    return json.dumps(told, separators=(",", ":"))
+
+
+def _ratio(point: Mapping[str, Any], scope: str) -> float | None:
+    ratio = (point.get("evidence") or {}).get(scope)
+    return None if ratio is None or not math.isfinite(ratio) else round(ratio, 4)
+
+
 def _bars(model: str, points: Sequence[Mapping[str, Any]]) -> tuple[Bar, ...]:
     first = TIMELINE - len(points)
     return tuple(
@@ -227,17 +340,19 @@ def _summary(points: Sequence[Mapping[str, Any]]) -> str:
 
 def docs(description: Mapping[str, Any]) -> str:
     """The page of the API description."""
-    return _environment().get_template("docs.html").render(api=description)
+    return environment().get_template("docs.html").render(api=description)
 
 
 @cache
 def style() -> str:
     """Content of the only ``style`` element of these pages."""
-    return files("shiftwatch.web").joinpath("templates", "style.css").read_text("utf-8")
+    own = files("shiftwatch.web").joinpath("templates", "style.css").read_text("utf-8")
+    return assets.chart_style() + own
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """What renders the templates of this room."""
     import jinja2  # noqa: PLC0415  # 11 MB that only pages need
     import markupsafe  # noqa: PLC0415  # comes with it
 
@@ -257,6 +372,7 @@ def _environment() -> jinja2.Environment:
         reason=REASONS.__getitem__,
         moment=shapes.iso_time,
         report=shapes.report_path,
+        model_path=lambda name: f"/models/{quote(name, safe='')}",
     )
     return environment
 

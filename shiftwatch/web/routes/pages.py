@@ -7,16 +7,18 @@ Never: waits on the event loop.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from shiftwatch.web import pages
-from shiftwatch.web.answers import page_headers
+from shiftwatch.values import Verdict
+from shiftwatch.web import assets, pages
+from shiftwatch.web import model_page as one
+from shiftwatch.web.answers import ProblemError, page_headers
 from shiftwatch.web.description import example, html_example
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import AT_WORK, OfBoard
+from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel, OfSnapshot
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -28,11 +30,99 @@ ROUTER = APIRouter(responses=ANY_OTHER)
     response_class=HTMLResponse,
     responses={**html_example("every model, its state and its history"), **described(503)},
 )
-def overview(board: OfBoard) -> HTMLResponse:
-    """A page for people: every model, its state in words, its timeline, links to its reports."""
+def overview(
+    board: OfBoard,
+    q: Annotated[str, Query(max_length=100, description="Only models with this in the name.")] = "",
+    state: Annotated[
+        str, Query(max_length=40, description="Only those with a badge of this kind.")
+    ] = "",
+) -> HTMLResponse:
+    """A page for people: every model, its state in words, its timeline, links to its reports.
+
+    It brings a script that draws timelines with zoom, filters while typing and shows news as they
+    come; it is whole without.
+    """
     with AT_WORK:
-        page = pages.overview(board)
-    return HTMLResponse(page, headers=page_headers(pages.style()))
+        page = pages.overview(board, pages.Asked(q, state))
+    return HTMLResponse(page, headers=_headers())
+
+
+def _headers() -> dict[str, str]:
+    return dict(page_headers(pages.style(), scripted=True)) | {"cache-control": "no-cache, private"}
+
+
+@ROUTER.get(
+    "/models/{model}",
+    tags=["pages"],
+    summary="Page of a model",
+    response_class=HTMLResponse,
+    responses={
+        **html_example("one model, its timeline, its history, forms for operators"),
+        **described(404, 422, 503),
+    },
+)
+def model_page(
+    board: OfBoard,
+    model: OfModel,
+    state: Annotated[
+        Verdict | Literal[""] | None, Query(description="Only batches with this verdict.")
+    ] = None,
+    before: Annotated[
+        int | None, Query(ge=0, le=2**63 - 1, description="Only those with a smaller `seq`.")
+    ] = None,
+) -> HTMLResponse:
+    """A page for people: a model at length, what operators said, and forms for them."""
+    with AT_WORK:
+        page = one.model_page(board, model, one.Asked(state or None, before))
+    return HTMLResponse(page, headers=_headers())
+
+
+@ROUTER.get(
+    "/static/{name}",
+    tags=["pages"],
+    summary="A script of the pages",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The script.",
+            "content": {"text/javascript": {"schema": {"type": "string"}, "example": "..."}},
+        },
+        **described(404),
+    },
+)
+async def static(
+    name: Annotated[
+        str, Path(max_length=100, description="Of a fixed list.", examples=["pages.js"])
+    ],
+) -> Response:
+    """The scripts that pages name; kept by browsers, since another content has another address."""
+    content = assets.content(name)
+    if content is None:
+        raise ProblemError(404, f"no script is called {name!r}")
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(content, headers=headers, media_type=assets.media_type(name))
+
+
+@ROUTER.get(
+    "/api/v1/state",
+    tags=["models"],
+    summary="Whether anything is new",
+    responses=example({"state": "0f3c5a1e9b7d2468"}),
+)
+async def state(snapshot: OfSnapshot) -> dict[str, str]:
+    """A short text that changes whenever a page would; costs next to nothing to ask for."""
+    models = [
+        (
+            status.name,
+            status.monitor_state,
+            status.last_run.batch.id if status.last_run else None,
+            status.last_run.judged_at if status.last_run else None,
+            *(status.backlog, status.quarantined, status.retried, status.fault),
+        )
+        for status in snapshot.models
+    ]
+    told = (models, snapshot.around.words, snapshot.reload_at, snapshot.reload_successful)
+    return {"state": pages.version_of(told, snapshot.ready)}
 
 
 @ROUTER.get(
