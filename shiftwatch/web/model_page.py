@@ -17,7 +17,7 @@ from shiftwatch.values import VERDICTS, Annotation, Verdict
 from shiftwatch.web import comparison_shapes, pages, shapes, words
 from shiftwatch.web.board import Board
 
-ROWS = 50
+ROWS = 25
 """Batches on one page of the history."""
 
 _WORDS = 20

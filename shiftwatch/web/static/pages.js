@@ -76,7 +76,7 @@
             grid: { stroke: () => colour("--line") },
             splits: () => [0, 0.5, 0.75, 0.9],
             values: () => ["0", "1", "3", "9"],
-            size: 34,
+            size: 44,
           },
         ],
         series: [
@@ -139,16 +139,19 @@
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const old of by("[data-version]")) {
+      if (!fresh.getElementById(old.id)) old.remove();
+    }
     for (const part of by("[data-version]", fresh)) {
       const old = document.getElementById(part.id);
       if (old && old.dataset.version === part.dataset.version) continue;
+      const after = part.nextElementSibling;
       const adopted = document.adoptNode(part);
       if (old) old.replaceWith(adopted);
-      else return location.reload();
+      else document.querySelector("main").insertBefore(adopted, after && document.getElementById(after.id));
       charts(adopted);
     }
     sift();
-    return undefined;
   }
 
   async function look() {
