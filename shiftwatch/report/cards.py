@@ -50,10 +50,12 @@ class Card:
 
     @property
     def why(self) -> Phrase:
-        """Which layers crossed, and where the change began; may be empty."""
+        """Which layers crossed and where the change began, or why one is not heeded; may be empty."""
         if self.alone:
             return ()
-        return alarm.why_phrase(self.decision, self.batch_id)
+        return alarm.why_phrase(self.decision, self.batch_id) or alarm.unheeded_phrase(
+            self.decision
+        )
 
     @property
     def evidence(self) -> Phrase:

@@ -85,7 +85,9 @@ def carriers(run: Run, moved: Decision) -> tuple[Share, ...]:
         kept.append(each)
         if sum(share.share for share in kept) >= ENOUGH:
             break
-    return tuple(kept) if {each.column for each in kept} <= set(moved.columns) else ()
+    of_this_batch = "check" in crossed(moved)
+    named = {each.column for each in kept} <= set(moved.columns)
+    return tuple(kept) if of_this_batch or named else ()
 
 
 def part_of(shares: tuple[Share, ...]) -> str:
