@@ -57,10 +57,8 @@ def unheeded_phrase(decision: Decision) -> Phrase:
     pool = decision.evidence.pool
     if decision.alarm or crossed(decision) or pool is None or pool < 1:
         return ()
-    return (
-        "What has built up raises no alarm while that of another scope is on: the rows it is "
-        "compared with stand still then, and chance adds up.",
-    )
+    why = "the rows it is compared with stand still then, and chance adds up"
+    return (f"What has built up raises no alarm while that of another scope is on: {why}.",)
 
 
 def _both(texts: list[str]) -> str:
