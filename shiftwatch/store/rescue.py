@@ -155,7 +155,8 @@ def _readable(
 def _is_whole(table: str, row: _Row) -> bool:
     """Whether what a row holds can be used: a later start must not fail of it."""
     try:
-        _TRIED.get(table, lambda _: None)(row)
+        if table in _TRIED:
+            _TRIED[table](row)
     except (StoreError, ValueError, TypeError, KeyError, AttributeError):
         return False
     return True
