@@ -122,9 +122,8 @@ def moment(text: str, now: float) -> float:
     >>> moment("2h", 1000.0), moment("1970-01-02", 0.0), moment("1970-01-01T01:00+01:00", 0.0)
     (8200.0, 86400.0, 0.0)
     """
-    told = _DURATION.fullmatch(text.strip())
-    if told is not None:
-        return now + int(told[1]) * _SECONDS[told[2]]
+    if _DURATION.fullmatch(text.strip()):
+        return now + lasting(text)
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -132,3 +131,22 @@ def moment(text: str, now: float) -> float:
             f"{text[:60]!r} is no time", hint="write 2026-12-01T08:00 (UTC), 2026-12-01, or 2h, 3d"
         ) from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def lasting(text: str) -> float:
+    """Seconds of a length of time as people write it: ``90m``, ``2h``, ``3d``, ``1w``.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+
+    Examples
+    --------
+    >>> lasting("90m"), lasting("1w")
+    (5400.0, 604800.0)
+    """
+    told = _DURATION.fullmatch(text.strip())
+    if told is None:
+        raise DataError(f"{text[:60]!r} is no length of time", hint="write 90m, 2h, 3d or 1w")
+    return int(told[1]) * _SECONDS[told[2]]

@@ -94,7 +94,8 @@ class Desk:
         self._steward = steward
         self._clock = clock
         self._said = store.annotations_to_come(clock())
-        """Words that are in force or will be, for the snapshot."""
+        """Words that are in force or will be, for the snapshot; changed under ``_speaking``."""
+        self._speaking = threading.Lock()
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
@@ -168,24 +169,31 @@ class Desk:
         return asdict(word)
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
         """What operators have said of a model, the newest first."""
-        return self._store.annotations(model, limit=limit, before=before)
+        return self._store.annotations(model, limit=limit, before=before, in_force_at=in_force_at)
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
         """Keep what an operator says of a stretch of time."""
         now = self._now()
-        word = self._store.note_annotation(model, checked(draft, now), by, now)
-        self._said = (word, *self._said)
+        with self._speaking:
+            word = self._store.note_annotation(model, checked(draft, now), by, now)
+            self._said = (word, *self._said)
         _LOG.warning("annotated", extra=asdict(word))
         return word
 
     def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
         """Take a word back."""
-        word = self._store.end_annotation(model, number, by, self._now())
+        with self._speaking:
+            word = self._store.end_annotation(model, number, by, self._now())
+            self._said = tuple(each for each in self._said if each.id != number or word is None)
         if word is not None:
-            self._said = tuple(each for each in self._said if each.id != number)
             _LOG.warning("annotation ended", extra=asdict(word))
         return word
 

@@ -215,9 +215,16 @@ class TableBoard:
         return self.words[0]
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
         kept = [w for w in self.said if w.model == model and (before is None or w.id < before)]
+        if in_force_at is not None:
+            kept = [word for word in kept if word.in_force(in_force_at)]
         return kept[:limit]
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
@@ -232,6 +239,8 @@ class TableBoard:
     def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
         for place, word in enumerate(self.said):
             if (word.model, word.id) == (model, number):
+                if word.ended_at is not None:
+                    raise DataError(f"word {number} has ended already, by {word.ended_by}")
                 self.said[place] = replace(word, ended_at=self.now_is, ended_by=by)
                 return self.said[place]
         return None

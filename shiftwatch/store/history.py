@@ -343,11 +343,19 @@ class Store:
             return words.end(connection, model, number, by, at)
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> tuple[Annotation, ...]:
-        """What was said of a model, the newest first, with numbers below ``before``."""
+        """What was said of a model, the newest first, with numbers below ``before``.
+
+        Only what is in force at a moment (unix seconds UTC), where one is given.
+        """
         with self._reading() as connection:
-            return words.read(connection, model, limit, before)
+            return words.read(connection, model, limit, before, in_force_at)
 
     def annotations_to_come(self, now: float) -> tuple[Annotation, ...]:
         """Of all models, what is in force at a moment or will be."""

@@ -206,7 +206,10 @@ def acceptances(connection: sqlite3.Connection, model: str) -> tuple[Acceptance,
     question = f"SELECT {columns} FROM acceptances WHERE model = ? ORDER BY seq DESC"  # noqa: S608 - names of ours
     rows = connection.execute(question, (model,)).fetchall()
     known = (dict(zip(names, row, strict=True)) for row in rows)
-    return tuple(Acceptance(**entry | {"path": loaded_text(entry["path"])}) for entry in known)
+    return tuple(
+        Acceptance(**entry | {name: loaded_text(entry[name]) for name in ("path", "note", "by")})
+        for entry in known
+    )
 
 
 def day_cost(connection: sqlite3.Connection, model: str, until: float) -> DayCost | None:

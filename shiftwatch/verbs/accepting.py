@@ -83,14 +83,15 @@ def accept(
                 return monitor.undo_acceptance(model, remark)
             return monitor.accept(model, span, remark)
     except StoreInUseError as fault:
-        return _asked(Daemon.of(settings, url, fault), model, span, remark.text)
+        return _asked(Daemon.of(settings, url, fault), model, span, remark)
 
 
-def _asked(daemon: Daemon, model: str, span: Span | None, note: str) -> Mapping[str, Any]:
+def _asked(daemon: Daemon, model: str, span: Span | None, remark: Remark) -> Mapping[str, Any]:
     path = f"/api/v1/models/{model}/acceptance"
+    said = {"note": remark.text, "by": remark.by}
     if span is None:
-        return daemon.ask("DELETE", f"{path}?{urllib.parse.urlencode({'note': note})}")
-    return daemon.ask("POST", path, {"from": span.first, "to": span.last, "note": note})
+        return daemon.ask("DELETE", f"{path}?{urllib.parse.urlencode(said)}")
+    return daemon.ask("POST", path, {"from": span.first, "to": span.last, **said})
 
 
 def told(word: Acceptance | Mapping[str, Any]) -> list[str]:

@@ -97,9 +97,17 @@ class Board(Protocol):
         ...
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
-        """What operators have said of a model, the newest first, with numbers below ``before``."""
+        """What operators have said of a model, the newest first, with numbers below ``before``.
+
+        Only what is in force at a moment, where one is given.
+        """
         ...
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:

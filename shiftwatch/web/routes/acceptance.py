@@ -9,15 +9,33 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Depends, Query
 
-from shiftwatch.annotation import Remark
+from shiftwatch.annotation import LONGEST_NAME, Remark
 from shiftwatch.web import shapes
 from shiftwatch.web.description import example
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import By, OfBoard, OfModel
+from shiftwatch.web.routes.asked import OfBoard, OfModel, OfSpeaker
 
 ROUTER = APIRouter(responses=ANY_OTHER)
+
+_WHY, _WHO = "Why.", "Who says so, where there are no tokens; with tokens it is the holder's name."
+
+
+def _said(
+    speaker: OfSpeaker,
+    note: Annotated[str, Body(max_length=2000, description=_WHY)] = "",
+    by: Annotated[str, Body(max_length=LONGEST_NAME, description=_WHO)] = "",
+) -> Remark:
+    return Remark(note, speaker.called(by))
+
+
+def _asked(
+    speaker: OfSpeaker,
+    note: Annotated[str, Query(max_length=2000, description=_WHY)] = "",
+    by: Annotated[str, Query(max_length=LONGEST_NAME, description=_WHO)] = "",
+) -> Remark:
+    return Remark(note, speaker.called(by))
 
 
 @ROUTER.get(
@@ -46,7 +64,7 @@ def acceptance(board: OfBoard, model: OfModel) -> shapes.AcceptancesShape:
 def accept(
     board: OfBoard,
     model: OfModel,
-    by: By,
+    remark: Annotated[Remark, Depends(_said)],
     first: Annotated[
         str | None,
         Body(alias="from", max_length=200, description="First batch; where the change began."),
@@ -54,15 +72,12 @@ def accept(
     last: Annotated[
         str | None, Body(alias="to", max_length=200, description="Last batch; the newest.")
     ] = None,
-    note: Annotated[str, Body(max_length=2000, description="Why.")] = "",
 ) -> shapes.AcceptanceShape:
     """Take the rows of judged batches as the reference, until the configured one changes.
 
     Alarms start anew with the next batch. What was judged stays as it is.
     """
-    return shapes.acceptance_shape(
-        board.accept(model.name, first=first, last=last, remark=Remark(note, by))
-    )
+    return shapes.acceptance_shape(board.accept(model.name, first=first, last=last, remark=remark))
 
 
 @ROUTER.delete(
@@ -74,8 +89,7 @@ def accept(
 def undo_acceptance(
     board: OfBoard,
     model: OfModel,
-    by: By,
-    note: Annotated[str, Query(max_length=2000, description="Why.")] = "",
+    remark: Annotated[Remark, Depends(_asked)],
 ) -> shapes.AcceptanceShape:
     """End what was accepted. Alarms start anew with the next batch."""
-    return shapes.acceptance_shape(board.undo_acceptance(model.name, Remark(note, by)))
+    return shapes.acceptance_shape(board.undo_acceptance(model.name, remark))
