@@ -46,7 +46,7 @@ from shiftwatch.requests import (
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import parquet, payloads, stores
 from shiftwatch.source.fitting import explained, rows_that_fit
-from shiftwatch.source.keeping import keep
+from shiftwatch.source.keeping import Draw, keep
 from shiftwatch.survey import max_share, survey
 from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import (
@@ -435,13 +435,22 @@ def _provenance(watched: Watch, request: Check) -> dict[str, Any]:
     }
 
 
+def _rows_kept(asked: Keep) -> Kept:
+    """Rows of batches as a file, at most so many of them."""
+    if asked.max_rows is None:
+        return keep(asked.context.model, asked.batches, asked.folder)
+    first = asked.batches[0].id
+    draw = Draw(asked.max_rows, generator(asked.context.seed, first, "reference"))
+    return keep(asked.context.model, asked.batches, asked.folder, draw)
+
+
 _ANSWERS: Mapping[type, Callable[[Any], Any]] = {
     List: lambda asked: parquet.list_files(asked.path, complete=asked.complete, after=asked.after),
     CountPayloads: lambda asked: tuple(payloads.counted(each) for each in asked.objects),
     MakePayloads: lambda asked: payloads.make(asked.plan, asked.settings, asked.folder),
     Inspect: lambda asked: tuple(parquet.inspect(each, asked.time_column) for each in asked.files),
     Digest: digests,
-    Keep: lambda asked: keep(asked.context.model, asked.batches, asked.folder),
+    Keep: _rows_kept,
     Prepare: lambda asked: watch(asked.context).info(),
     Survey: lambda asked: survey(watch(asked.context), asked),
     Check: lambda asked: check(watch(asked.context), asked),

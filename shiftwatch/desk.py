@@ -16,11 +16,10 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
-from shiftwatch import config
+from shiftwatch import config, pairing
 from shiftwatch.acceptance import Span
 from shiftwatch.annotation import Draft, Remark, checked
 from shiftwatch.collect import watched_settings
-from shiftwatch.comparison import Side
 from shiftwatch.comparisons import Comparisons
 from shiftwatch.document import to_document
 from shiftwatch.errors import ShiftwatchError, WorkerError
@@ -29,6 +28,7 @@ from shiftwatch.monitor import Monitor
 from shiftwatch.report import Format
 from shiftwatch.reports import Archive, timeline
 from shiftwatch.settings import Settings
+from shiftwatch.sides import Side
 from shiftwatch.status import Around, Snapshot
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Annotation, Run, Verdict
@@ -99,7 +99,8 @@ class Desk:
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
-        self._comparisons = Comparisons(store)
+        pairing.sweep(settings.store.path)
+        self._comparisons = Comparisons(store, clock)
         self._waiting = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
         self._reload: tuple[bool, float | None] = (True, None)

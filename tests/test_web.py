@@ -30,10 +30,10 @@ from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
 from shiftwatch.annotation import Draft, Remark, checked
-from shiftwatch.comparison import Side
 from shiftwatch.errors import ConfigError, DataError, StoreError
 from shiftwatch.quarantine import Broken
 from shiftwatch.report import Format
+from shiftwatch.sides import Side
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.values import (
     VERDICTS,
@@ -250,6 +250,9 @@ class TableBoard:
 
     def state(self, model: str, identity: str) -> Mapping[str, Any] | None:
         return self.asked.get((model, identity))
+
+    def others(self, model: str) -> Sequence[Mapping[str, Any]]:
+        return [state for (name, _), state in self.asked.items() if name == model]
 
     def made(self, model: str, *, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
         return [
