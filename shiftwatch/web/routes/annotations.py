@@ -14,9 +14,9 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from shiftwatch.annotation import LONGEST_NAME
 from shiftwatch.web import annotation_shapes as shapes
 from shiftwatch.web.answers import ProblemError
-from shiftwatch.web.description import example
+from shiftwatch.web.description import example, page_example
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import ANONYMOUS, By, OfBoard, OfModel
+from shiftwatch.web.routes.asked import ANONYMOUS, By, OfBoard, OfModel, paged
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -27,9 +27,10 @@ MAX_LIMIT = 1000
     "/api/v1/models/{model}/annotations",
     tags=["words of operators"],
     summary="What was said",
-    responses={**example(shapes.EXAMPLES), **described(404, 422, 503)},
+    responses={**page_example(shapes.EXAMPLES), **described(404, 422, 503)},
 )
 def said(
+    response: Response,
     board: OfBoard,
     model: OfModel,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Words at most.")] = 100,
@@ -49,7 +50,7 @@ def said(
         path = shapes.annotations_path(model.name)
         following = f"{path}?limit={limit}&before={words[-1].id}{chosen}"
     kept = [word for word in told if word.in_force or not in_force]
-    return shapes.AnnotationsShape(model.name, kept, following)
+    return shapes.AnnotationsShape(model.name, kept, paged(response, following))
 
 
 @ROUTER.post(

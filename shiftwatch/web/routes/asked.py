@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 
 from shiftwatch.status import ModelStatus, Snapshot
 from shiftwatch.web.answers import ProblemError
@@ -40,9 +40,13 @@ async def _status(
     for status in models:
         if status.name == model:
             return status
-    names = [status.name for status in models]
-    detail = f"no model is called {model!r}; known: {', '.join(names) or 'none'}"
-    raise ProblemError(404, detail, models=names)
+    raise unknown_model(model, [status.name for status in models])
+
+
+def unknown_model(name: str, names: list[str]) -> ProblemError:
+    """404 with the names there are."""
+    detail = f"no model is called {name!r}; known: {', '.join(names) or 'none'}"
+    return ProblemError(404, detail, models=names)
 
 
 ANONYMOUS = "anonymous"
@@ -52,6 +56,13 @@ def _by(request: Request) -> str:
     """Who asks, by the token shown; nobody is asked for a name where there are no tokens."""
     holder: Holder | None = getattr(request.state, "holder", None)
     return ANONYMOUS if holder is None else holder.name
+
+
+def paged(response: Response, following: str | None) -> str | None:
+    """The path of the next page, said in the headers too (RFC 8288)."""
+    if following is not None:
+        response.headers["link"] = f'<{following}>; rel="next"'
+    return following
 
 
 By = Annotated[str, Depends(_by)]
