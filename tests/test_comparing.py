@@ -325,7 +325,9 @@ def test_the_example_of_the_readme_runs(
     tmp_path: Path, pair: tuple[pa.Table, pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    (code,) = re.findall(r"```python\n(from pathlib import Path\n\nimport shiftwatch\n.*?)```", readme, re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(from pathlib import Path\n\nimport shiftwatch\n.*?)```", readme, re.DOTALL
+    )
     for name, table in zip(("reference", "current"), pair, strict=True):
         pq.write_table(table, tmp_path / f"{name}.parquet")
     monkeypatch.chdir(tmp_path)

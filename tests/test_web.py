@@ -159,11 +159,24 @@ class TableBoard:
         return self.now
 
     def runs(
-        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+        self,
+        model: str,
+        *,
+        limit: int,
+        before: int | None,
+        verdict: Verdict | None,
+        during: tuple[float | None, float | None] = (None, None),
     ) -> Sequence[Mapping[str, Any]]:
         self._raise()
         assert model == "churn"
-        newest_first = sorted(self.rows, key=lambda row: -row["seq"])
+        since, until = during
+        within = [
+            row
+            for row in self.rows
+            if (since is None or row["judged_at"] >= since)
+            and (until is None or row["judged_at"] < until)
+        ]
+        newest_first = sorted(within, key=lambda row: -row["seq"])
         return [
             row
             for row in newest_first
@@ -680,7 +693,7 @@ EVERYTHING = [
     ("GET", "/api/v1/models/churn/report?format=html", 200),
     ("POST", "/api/v1/models/churn/checks", 202),
     ("POST", "/api/v1/models", 405),
-    ("OPTIONS", "/metrics", 405),
+    ("OPTIONS", "/metrics", 204),
     ("GET", "/nothing", 404),
     ("GET", "/api/v1/models/x/report", 404),
 ]

@@ -14,10 +14,10 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from shiftwatch.report import Format
 from shiftwatch.web import comparison_shapes as shapes
 from shiftwatch.web.answers import ProblemError
-from shiftwatch.web.description import REPORT, REPORT_EXAMPLE, example
+from shiftwatch.web.description import REPORT, REPORT_EXAMPLE, example, page_example
 from shiftwatch.web.formats import answered, wanted
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel
+from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel, paged
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -32,9 +32,10 @@ Identity = Annotated[
     "/api/v1/models/{model}/comparisons",
     tags=["models"],
     summary="Comparisons that were made",
-    responses={**example(shapes.EXAMPLES), **described(404, 422, 503)},
+    responses={**page_example(shapes.EXAMPLES), **described(404, 422, 503)},
 )
 def made(
+    response: Response,
     board: OfBoard,
     model: OfModel,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Comparisons at most.")] = 20,
@@ -51,7 +52,7 @@ def made(
     return shapes.ComparisonsShape(
         model.name,
         [shapes.made_shape(row) for row in rows],
-        following,
+        paged(response, following),
         [shapes.comparison_shape(facts) for facts in others],
     )
 
