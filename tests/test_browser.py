@@ -139,8 +139,6 @@ def test_a_timeline_zooms_by_dragging_and_back_by_a_button(daemon: Running, show
     assert page.url == daemon.url + "/", "a drag opens no report"
     page.locator("button:text('Show all')").click()
     page.wait_for_function(SEEN_WHOLE, arg=True)
-    page.wait_for_timeout(200)
-    assert drawn(page) == whole
     assert page.url == daemon.url + "/"
 
 
