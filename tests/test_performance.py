@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def parts_of(path: Path, score: str, label: str, count: int) -> list[tuple[Float
     scores = table.column(score).to_numpy().astype(float)
     labels = table.column(label).to_numpy().astype(float)
     edges = [k * scores.size // count for k in range(count + 1)]
-    return [(scores[a:b], labels[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(scores[a:b], labels[a:b]) for a, b in pairwise(edges)]
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))
