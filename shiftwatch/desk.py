@@ -16,19 +16,19 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
-from shiftwatch import config
+from shiftwatch import config, pairing
 from shiftwatch.acceptance import Span
 from shiftwatch.annotation import Draft, Remark, checked
 from shiftwatch.collect import watched_settings
-from shiftwatch.comparison import Side
 from shiftwatch.comparisons import Comparisons
 from shiftwatch.document import to_document
 from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.look import confined
 from shiftwatch.monitor import Monitor
 from shiftwatch.report import Format
-from shiftwatch.reports import Archive, timeline
+from shiftwatch.reports import Archive, found, timeline
 from shiftwatch.settings import Settings
+from shiftwatch.sides import Side
 from shiftwatch.status import Around, Snapshot
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Annotation, Run, Verdict
@@ -99,7 +99,8 @@ class Desk:
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
-        self._comparisons = Comparisons(store)
+        pairing.sweep(settings.store.path)
+        self._comparisons = Comparisons(store, clock)
         self._waiting = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
         self._reload: tuple[bool, float | None] = (True, None)
@@ -119,16 +120,22 @@ class Desk:
         self._reload = (successful, at if successful else self._reload[1])
 
     def runs(
-        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+        self,
+        model: str,
+        *,
+        limit: int,
+        before: int | None,
+        verdict: Verdict | None,
+        during: tuple[float | None, float | None] = (None, None),
     ) -> Sequence[Mapping[str, Any]]:
         """Stored verdicts, newest first."""
-        rows = self._store.runs(model, limit=limit, before=before, verdict=verdict)
+        rows = self._store.runs(model, limit=limit, before=before, verdict=verdict, during=during)
         return [asdict(row) | {"state": row.verdict} for row in rows]
 
     def report(self, model: str, batch: str | None, form: Format) -> str | None:
         """The report of a batch in a format."""
         run = self._on_demand(model, batch)
-        document = self._store.document(model, batch) if run is None else to_document(run)
+        document = found(self._store, model, batch) if run is None else to_document(run)
         if document is None:
             return None
         return Archive(self._store, self.settings.alarms, linked=True).report(document, form)

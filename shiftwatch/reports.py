@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shiftwatch.document import from_document, with_day
+from shiftwatch.errors import DataError
 from shiftwatch.price import DayCost
 from shiftwatch.promise import promised
-from shiftwatch.report import Format, csv_table, markdown, render_html
+from shiftwatch.report import Format, csv_table, markdown, render_html, visible
 from shiftwatch.settings import AlarmSettings
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Annotation, Run
@@ -72,6 +73,42 @@ class Archive:
         return render_html(
             run, timeline=past, words=words, promise=told, linked=self.linked, day=day
         )
+
+
+SHORTEST_BEGINNING = 8
+"""Characters of an id that may stand for all of it."""
+
+
+def found(store: Store, model: str, batch: str | None) -> dict[str, Any] | None:
+    """The document of a batch, of the newest if none is named; None if there is none.
+
+    Parameters
+    ----------
+    store
+        The history.
+    model
+        Name of a model.
+    batch
+        Its id, or at least 8 characters that no other id begins with.
+
+    Raises
+    ------
+    DataError
+        If several ids begin so.
+    StoreError
+        If the history cannot be read.
+    """
+    document = store.document(model, batch)
+    if document is not None or batch is None or len(batch) < SHORTEST_BEGINNING:
+        return document
+    ids = store.ids_like(model, batch)
+    if len(ids) > 1:
+        raise DataError(
+            f"several batches begin with {visible(batch)[:60]}: {', '.join(map(visible, ids))}",
+            where=model,
+            hint="write more of it",
+        )
+    return store.document(model, ids[0]) if ids else None
 
 
 def timeline(store: Store, model: str, limit: int) -> list[dict[str, Any]]:

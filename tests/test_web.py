@@ -30,10 +30,10 @@ from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
 from shiftwatch.annotation import Draft, Remark, checked
-from shiftwatch.comparison import Side
 from shiftwatch.errors import ConfigError, DataError, StoreError
 from shiftwatch.quarantine import Broken
 from shiftwatch.report import Format
+from shiftwatch.sides import Side
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.values import (
     VERDICTS,
@@ -159,11 +159,24 @@ class TableBoard:
         return self.now
 
     def runs(
-        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+        self,
+        model: str,
+        *,
+        limit: int,
+        before: int | None,
+        verdict: Verdict | None,
+        during: tuple[float | None, float | None] = (None, None),
     ) -> Sequence[Mapping[str, Any]]:
         self._raise()
         assert model == "churn"
-        newest_first = sorted(self.rows, key=lambda row: -row["seq"])
+        since, until = during
+        within = [
+            row
+            for row in self.rows
+            if (since is None or row["judged_at"] >= since)
+            and (until is None or row["judged_at"] < until)
+        ]
+        newest_first = sorted(within, key=lambda row: -row["seq"])
         return [
             row
             for row in newest_first
@@ -199,8 +212,7 @@ class TableBoard:
         return self.jobs.get(job)
 
     def acceptances(self, model: str) -> Sequence[Mapping[str, Any]]:
-        assert model == "churn"
-        return self.words
+        return [word for word in self.words if word["model"] == model]
 
     def accept(
         self, model: str, *, first: str | None, last: str | None, remark: Remark
@@ -251,6 +263,9 @@ class TableBoard:
 
     def state(self, model: str, identity: str) -> Mapping[str, Any] | None:
         return self.asked.get((model, identity))
+
+    def others(self, model: str) -> Sequence[Mapping[str, Any]]:
+        return [state for (name, _), state in self.asked.items() if name == model]
 
     def made(self, model: str, *, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
         return [
@@ -678,7 +693,7 @@ EVERYTHING = [
     ("GET", "/api/v1/models/churn/report?format=html", 200),
     ("POST", "/api/v1/models/churn/checks", 202),
     ("POST", "/api/v1/models", 405),
-    ("OPTIONS", "/metrics", 405),
+    ("OPTIONS", "/metrics", 204),
     ("GET", "/nothing", 404),
     ("GET", "/api/v1/models/x/report", 404),
 ]

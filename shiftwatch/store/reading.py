@@ -15,12 +15,12 @@ from dataclasses import fields
 from typing import Any
 
 from shiftwatch.budget import Spent
-from shiftwatch.document import dumps
-from shiftwatch.errors import StoreError
+from shiftwatch.document import batch_from, dumps
+from shiftwatch.errors import DataError, StoreError
 from shiftwatch.price import DayCost
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 from shiftwatch.store.sqlite import loaded_text, stored_text
-from shiftwatch.values import Acceptance, FileFacts, Listed
+from shiftwatch.values import Acceptance, Batch, FileFacts, Listed
 
 DAY_SECONDS = 86_400.0
 
@@ -150,11 +150,27 @@ def state(connection: sqlite3.Connection, model: str) -> tuple[str, str] | None:
     return row
 
 
+Stretch = tuple[float | None, float | None]
+"""From and until, half open, in unix seconds; None where it has no end."""
+
+
 def runs(
-    connection: sqlite3.Connection, model: str, limit: int, before: int | None, verdict: str | None
+    connection: sqlite3.Connection,
+    model: str,
+    limit: int,
+    before: int | None,
+    verdict: str | None,
+    during: Stretch = (None, None),
 ) -> tuple[RunRow, ...]:
-    """Runs, the newest first, from below ``before``."""
+    """Runs, the newest first, from below ``before``; of a stretch of time by their first event.
+
+    Where events have no time, it is the time of the check.
+    """
     conditions, values = ["model = ?"], list[object]([model])
+    for comparison, moment in zip((">=", "<"), during, strict=True):
+        if moment is not None:
+            conditions.append(f"coalesce(event_time_start, judged_at) {comparison} ?")
+            values.append(moment)
     if verdict is not None:
         conditions.append("verdict = ?")
         values.append(verdict)
@@ -166,6 +182,57 @@ def runs(
         (*values, max(0, limit)),
     )
     return tuple(_run_row(row) for row in rows)
+
+
+def place(connection: sqlite3.Connection, model: str, batch_id: str) -> int | None:
+    """Number of the run of a batch; None if it is not stored."""
+    question = "SELECT seq FROM runs WHERE model = ? AND batch_id = ?"
+    row: tuple[int] | None = connection.execute(question, (model, batch_id)).fetchone()
+    return None if row is None else row[0]
+
+
+def runs_between(
+    connection: sqlite3.Connection, model: str, first: int, last: int, limit: int
+) -> tuple[RunRow, ...]:
+    """Runs from one number to another, both included, the oldest first."""
+    rows = connection.execute(
+        f"{_RUNS} WHERE model = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
+        (model, first, last, limit),
+    )
+    return tuple(_run_row(row) for row in rows)
+
+
+def runs_within(
+    connection: sqlite3.Connection, model: str, start: float, until: float, limit: int
+) -> tuple[RunRow, ...]:
+    """Runs whose first event, or else whose check, lies in a half-open stretch, the oldest first."""
+    rows = connection.execute(
+        f"{_RUNS} WHERE model = ? AND coalesce(event_time_start, judged_at) >= ?"
+        " AND coalesce(event_time_start, judged_at) < ? ORDER BY seq LIMIT ?",
+        (model, start, until, limit),
+    )
+    return tuple(_run_row(row) for row in rows)
+
+
+def batches(connection: sqlite3.Connection, seqs: Iterable[int]) -> tuple[Batch, ...]:
+    """What runs were of, in the order of their numbers; those not stored any more are left out."""
+    question = "SELECT batch_id, document FROM runs WHERE seq = ?"
+    found = (connection.execute(question, (seq,)).fetchone() for seq in seqs)
+    return tuple(_batch(packed, name) for name, packed in (row for row in found if row))
+
+
+_BATCH = '"batch":'
+
+
+def _batch(packed: bytes, batch_id: str) -> Batch:
+    """The batch of a document without the rest of it, which takes ten times as long to read."""
+    try:
+        text = zlib.decompress(packed).decode()
+        # Keys are sorted, and what comes before holds no text; else all of it is read below.
+        told, _ = json.JSONDecoder().raw_decode(text, text.index(_BATCH) + len(_BATCH))
+        return batch_from(told)
+    except (zlib.error, ValueError, DataError):
+        return batch_from(unpack(packed, batch_id).get("batch"))
 
 
 def _run_row(row: Sequence[Any]) -> RunRow:
@@ -184,6 +251,18 @@ def document(
         found = connection.execute(f"{question} AND batch_id = ?", (model, batch_id))
     row = found.fetchone()
     return None if row is None else unpack(row[1], row[0])
+
+
+def ids_like(
+    connection: sqlite3.Connection, model: str, beginning: str, limit: int
+) -> tuple[str, ...]:
+    """Ids of stored batches that begin so, sorted."""
+    rows = connection.execute(
+        "SELECT batch_id FROM runs WHERE model = ? AND batch_id >= ? AND batch_id < ?"
+        " ORDER BY batch_id LIMIT ?",
+        (model, beginning, beginning + "\U0010ffff", limit),
+    )
+    return tuple(batch_id for (batch_id,) in rows)
 
 
 def flips(connection: sqlite3.Connection, model: str, limit: int) -> tuple[Flip, ...]:

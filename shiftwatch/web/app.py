@@ -12,9 +12,10 @@ from fastapi import FastAPI
 from shiftwatch.web.board import Board
 from shiftwatch.web.description import describe
 from shiftwatch.web.guard import Guard
+from shiftwatch.web.options import Options
 from shiftwatch.web.packing import Packing
 from shiftwatch.web.problems import install
-from shiftwatch.web.routes import ROUTERS
+from shiftwatch.web.routes import ROUTERS, methods
 
 
 def build(board: Board) -> FastAPI:
@@ -32,6 +33,7 @@ def build(board: Board) -> FastAPI:
         app.include_router(router)
     app.state.description = describe(app)
     app.add_middleware(Packing)
+    app.add_middleware(Options, methods=methods)
     app.add_middleware(Guard)
-    install(app)
+    install(app, methods)
     return app

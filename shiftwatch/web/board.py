@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from shiftwatch.annotation import Draft, Remark
-from shiftwatch.comparison import Side
 from shiftwatch.report import Format
+from shiftwatch.sides import Side
 from shiftwatch.status import Snapshot
 from shiftwatch.values import Annotation, Verdict
 
@@ -22,6 +22,10 @@ class Compared(Protocol):
 
     def state(self, model: str, identity: str) -> Mapping[str, Any] | None:
         """Id, model, status, progress, reference, current, left_out; None if it is unknown."""
+        ...
+
+    def others(self, model: str) -> Sequence[Mapping[str, Any]]:
+        """Those that wait, are being made, or could not be made; as of ``state``."""
         ...
 
     def made(self, model: str, *, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
@@ -41,17 +45,28 @@ class Board(Protocol):
         ...
 
     def runs(
-        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+        self,
+        model: str,
+        *,
+        limit: int,
+        before: int | None,
+        verdict: Verdict | None,
+        during: tuple[float | None, float | None] = (None, None),
     ) -> Sequence[Mapping[str, Any]]:
         """Stored verdicts, newest first, with ``seq`` below ``before``.
 
-        Each has seq, batch_id, uri, rows, state, alarm, judged_at, event_time_start and
+        ``during`` is from and until (unix seconds, half open) of the first event, or of the check
+        where events have no time. Each has seq, batch_id, uri, rows, state, alarm, judged_at, event_time_start and
         event_time_end.
         """
         ...
 
     def report(self, model: str, batch: str | None, form: Format) -> str | None:
-        """The report of a batch in a format, of the newest if none is named; None if there is none."""
+        """The report of a batch in a format, of the newest if none is named; None if there is none.
+
+        Eight characters of an id or more, with which no other begins, are enough; DataError if
+        several do.
+        """
         ...
 
     def judges(self, batch: str) -> list[str]:

@@ -92,6 +92,18 @@ def example(value: Any, status: int = 200, description: str = "As described.") -
     return {status: {"description": description, "content": content}}
 
 
+def page_example(value: Any) -> Responses:
+    """An example of a page of a list."""
+    link = {
+        "description": "The next page, as `next` says it; left out on the last.",
+        "schema": {"type": "string"},
+        "example": '</api/v1/...?limit=100&before=41>; rel="next"',
+    }
+    answer = example(value)
+    answer[200]["headers"] = {"Link": link}
+    return answer
+
+
 def text_example(value: str) -> Responses:
     """An example of a plain text."""
     return {200: {"description": "As text.", "content": {"text/plain": {"example": value}}}}

@@ -7,7 +7,7 @@ Never: a traceback, or a fault that is answered as if nothing were wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -89,8 +89,12 @@ ANY_OTHER: dict[int | str, dict[str, Any]] = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Answer every fault of ``app`` with a problem document."""
+def install(app: FastAPI, methods: Callable[[str], Sequence[str]]) -> None:
+    """Answer every fault of ``app`` with a problem document.
+
+    ``methods`` says what may be asked of a path: the framework names one route's alone.
+    """
+    app.state.methods = methods
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -108,12 +112,14 @@ async def _on_http(request: Request, fault: Exception) -> JSONResponse:
     """What the framework itself refuses: unknown paths and methods, broken bodies."""
     if not isinstance(fault, HTTPException):
         raise TypeError(fault)
-    headers = fault.headers or {}
+    headers = dict(fault.headers or {})
     detail = str(fault.detail)
     if fault.status_code == 404:
         detail = "there is nothing at this path; /docs lists what there is"
     if fault.status_code == 405:
-        detail = f"{request.method} is not for this path; use {headers.get('Allow', 'GET')}"
+        headers["allow"] = ", ".join(request.app.state.methods(request.url.path))
+        headers.pop("Allow", None)
+        detail = f"{request.method} is not for this path; use {headers['allow']}"
     return answer(fault.status_code, detail, request.url.path, headers=headers)
 
 

@@ -139,9 +139,14 @@ class ModelShape:
 
 @dataclass(frozen=True, slots=True)
 class ModelsShape:
-    """All watched models."""
+    """Watched models, as they are configured."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
 
     models: list[ModelShape]
+    """All of them, or a page."""
+    next: str | None = None
+    """Path of the page after this one, null on the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +232,9 @@ class AcceptancesShape:
     in_force: AcceptanceShape | None
     """What is accepted now; null where the configured reference is used."""
     history: list[AcceptanceShape]
-    """All words, the newest first."""
+    """The newest first."""
+    next: str | None = None
+    """Path of the page after this one, null on the last."""
 
 
 def acceptance_shape(facts: Mapping[str, Any]) -> AcceptanceShape:
@@ -335,6 +342,11 @@ def job_shape(model: str, job: str, facts: Mapping[str, Any]) -> JobShape:
 def batches_path(model: str) -> str:
     """Where the history of a model is."""
     return f"/api/v1/models/{quote(model, safe='')}/batches"
+
+
+def acceptance_path(model: str) -> str:
+    """Where the words on what is normal for a model are."""
+    return f"/api/v1/models/{quote(model, safe='')}/acceptance"
 
 
 def report_path(model: str, batch: str) -> str:

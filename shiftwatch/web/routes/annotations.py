@@ -15,9 +15,9 @@ from shiftwatch.annotation import LONGEST_NAME
 from shiftwatch.errors import DataError
 from shiftwatch.web import annotation_shapes as shapes
 from shiftwatch.web.answers import ProblemError
-from shiftwatch.web.description import example
+from shiftwatch.web.description import example, page_example
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import OfBoard, OfModel, OfSpeaker
+from shiftwatch.web.routes.asked import OfBoard, OfModel, OfSpeaker, paged
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -28,9 +28,10 @@ MAX_LIMIT = 1000
     "/api/v1/models/{model}/annotations",
     tags=["words of operators"],
     summary="What was said",
-    responses={**example(shapes.EXAMPLES), **described(404, 422, 503)},
+    responses={**page_example(shapes.EXAMPLES), **described(404, 422, 503)},
 )
 def said(
+    response: Response,
     board: OfBoard,
     model: OfModel,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Words at most.")] = 100,
@@ -50,7 +51,7 @@ def said(
         chosen = "&in_force=true" if in_force else ""
         path = shapes.annotations_path(model.name)
         following = f"{path}?limit={limit}&before={words[-1].id}{chosen}"
-    return shapes.AnnotationsShape(model.name, told, following)
+    return shapes.AnnotationsShape(model.name, told, paged(response, following))
 
 
 @ROUTER.post(

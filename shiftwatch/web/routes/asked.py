@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 
 from shiftwatch.annotation import LONGEST_NAME
 from shiftwatch.status import ModelStatus, Snapshot
@@ -42,9 +42,13 @@ async def _status(
     for status in models:
         if status.name == model:
             return status
-    names = [status.name for status in models]
-    detail = f"no model is called {model!r}; known: {', '.join(names) or 'none'}"
-    raise ProblemError(404, detail, models=names)
+    raise unknown_model(model, [status.name for status in models])
+
+
+def unknown_model(name: str, names: list[str]) -> ProblemError:
+    """404 with the names there are."""
+    detail = f"no model is called {name!r}; known: {', '.join(names) or 'none'}"
+    return ProblemError(404, detail, models=names)
 
 
 ANONYMOUS = "anonymous"
@@ -71,6 +75,13 @@ def _speaker(request: Request) -> Speaker:
     """Who asks, by the token shown."""
     holder: Holder | None = getattr(request.state, "holder", None)
     return Speaker() if holder is None else Speaker(holder.name)
+
+
+def paged(response: Response, following: str | None) -> str | None:
+    """The path of the next page, said in the headers too (RFC 8288)."""
+    if following is not None:
+        response.headers["link"] = f'<{following}>; rel="next"'
+    return following
 
 
 OfSpeaker = Annotated[Speaker, Depends(_speaker)]

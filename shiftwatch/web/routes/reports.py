@@ -43,7 +43,7 @@ ROUTER = APIRouter(responses=ANY_OTHER)
             },
         },
         304: {"description": "The report is the one that `If-None-Match` names."},
-        **described(404, 406, 422, 503),
+        **described(400, 404, 406, 422, 503),
     },
 )
 def report(
@@ -51,7 +51,12 @@ def report(
     board: OfBoard,
     model: OfModel,
     batch: Annotated[
-        str | None, Query(max_length=200, description="Id of the batch; the newest if left out.")
+        str | None,
+        Query(
+            max_length=200,
+            description="Id of the batch, or 8 characters of it or more that no other begins with; "
+            "the newest if left out.",
+        ),
     ] = None,
     form: Annotated[
         Format | None,
