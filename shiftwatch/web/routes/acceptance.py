@@ -77,7 +77,9 @@ def accept(
         str | None,
         Body(alias="to", min_length=1, max_length=200, description="Last batch; the newest."),
     ] = None,
-    note: Annotated[str, Body(max_length=2000, description="Why.")] = "",
+    note: Annotated[
+        str, Body(max_length=2000, description="Why.", examples=["new price list since Monday"])
+    ] = "",
 ) -> shapes.AcceptanceShape:
     """Take the rows of judged batches as the reference, until the configured one changes.
 
