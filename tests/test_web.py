@@ -1090,6 +1090,9 @@ class Board:
     def snapshot(self):
         return Snapshot((), "1", "3.11", 100, ready=True)
 
+    def effective_config(self):
+        return {}
+
 async def ask():
     transport = httpx.ASGITransport(create_app(Board()))
     async with httpx.AsyncClient(transport=transport, base_url="http://watch") as client:
