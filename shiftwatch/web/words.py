@@ -7,10 +7,10 @@ Never: marks up.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shiftwatch.report.phrase import visible
 from shiftwatch.status import ModelStatus, MonitorState
 from shiftwatch.values import Run, Verdict
 
@@ -100,22 +100,14 @@ def _verdict(run: Run) -> Badge:
 def shown(text: object) -> str:
     r"""A text from outside with its invisible characters made visible.
 
-    Control and format characters (which turn the direction of text, or hide) become escapes, and so
-    do the separators of lines and paragraphs.
+    As in reports: what cannot be seen becomes its escape, and so do marks piled on one letter.
 
     Examples
     --------
     >>> print(shown("a" + chr(0x202E) + "b" + chr(10)))
     a\u202eb\n
     """
-    return "".join(
-        char if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else _escape(char)
-        for char in str(text)
-    )
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    return visible(str(text))
 
 
 def number(value: float | None) -> str:
