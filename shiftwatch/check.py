@@ -8,10 +8,10 @@ Never: writes to the store; reads a clock other than for its own cost.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from shiftwatch import decide, derive, power
+from shiftwatch import decide, derive, performance, power
 from shiftwatch.budget import useful_rows
 from shiftwatch.conclude import Found, Moment, Rules, conclude
 from shiftwatch.contribution import contribution
@@ -19,6 +19,7 @@ from shiftwatch.cost import Stopwatch
 from shiftwatch.dependence import doubts, lighter
 from shiftwatch.errors import AwayError, DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
+from shiftwatch.examples import example_rows
 from shiftwatch.payload.plan import Counted, Made
 from shiftwatch.phases import WHOLE, Fitted, fitted, span_of
 from shiftwatch.provenance import provenance
@@ -45,7 +46,7 @@ from shiftwatch.requests import (
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import parquet, payloads, stores
 from shiftwatch.source.fitting import explained, rows_that_fit
-from shiftwatch.source.keeping import keep
+from shiftwatch.source.keeping import Draw, keep
 from shiftwatch.survey import max_share, survey
 from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import (
@@ -129,8 +130,15 @@ def check(watched: Watch, request: Check) -> Checked:
         current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
         plan = _affordable(watched.plan, request)
         evaluation = evaluate(watched.reference, current, plan, watched.root, stopwatch)
-    judgement = _Judgement.of(_with_left_out(evaluation, watched, request), gathered)
+        estimated = _estimated(watched.reference, gathered)
+    judgement = _Judgement.of(_with_left_out(evaluation, watched, request), gathered, estimated)
     return _concluded(watched, request, state, judgement, stopwatch)
+
+
+def _estimated(reference: Reference, gathered: _Gathered) -> Mapping[str, Any]:
+    """How well the model answers on the batch; empty where no label is configured."""
+    prepared = reference.performance()
+    return {} if prepared is None else performance.estimate(prepared, gathered.sample)
 
 
 def _affordable(plan: Plan, request: Check) -> Plan:
@@ -254,10 +262,14 @@ class _Judgement:
     columns: tuple[ColumnProfile, ...]
     gathered: _Gathered
     too_few: str = ""
+    estimated: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluation: Evaluation, gathered: _Gathered) -> _Judgement:
-        return cls(evaluation.results, evaluation.skipped, evaluation.columns, gathered)
+    def of(
+        cls, evaluation: Evaluation, gathered: _Gathered, estimated: Mapping[str, Any]
+    ) -> _Judgement:
+        found = evaluation.results, evaluation.skipped, evaluation.columns
+        return cls(*found, gathered, estimated=estimated)
 
     @classmethod
     def without_tests(cls, finding: Finding) -> _Judgement:
@@ -323,7 +335,7 @@ def _concluded(
         skipped=judgement.skipped,
         findings=findings,
         columns=judgement.columns,
-        explanation=_explanation(judgement)
+        explanation=_explanation(judgement, rows=watched.context.model.report.rows)
         | power.outlook(judgement.results, concluded.level.check),
         provenance=_provenance(watched, request),
         cost=stopwatch.cost(judgement.gathered.sample.rows),
@@ -377,7 +389,7 @@ def _why_untested(skipped: Collection[str]) -> str:
     return f"no column can be tested: {', '.join(sorted(skipped))}"
 
 
-def _explanation(judgement: _Judgement) -> dict[str, Any]:
+def _explanation(judgement: _Judgement, *, rows: bool) -> dict[str, Any]:
     """Columns by their contribution to the joint tests, and categories that came or went."""
     ranked = {
         result.scope: list(result.explanation.get("columns", ()))
@@ -396,11 +408,18 @@ def _explanation(judgement: _Judgement) -> dict[str, Any]:
         for c in judgement.columns
         if c.kind == "categorical"
     }
-    return {
+    told: dict[str, Any] = {}
+    shares = contribution(judgement.results)
+    if judgement.estimated:
+        told["performance"] = dict(judgement.estimated)
+    if rows:
+        first = [share.column for share in shares.get("input", ())]
+        shown = example_rows(judgement.gathered.sample, judgement.results, first, "input")
+        told |= {"rows": {"input": shown}} if shown else {}
+    return told | {
         "columns": ranked,
         "contribution": {
-            scope: [asdict(share) for share in shares]
-            for scope, shares in contribution(judgement.results).items()
+            scope: [asdict(share) for share in found] for scope, found in shares.items()
         },
         "appeared": appeared,
         "vanished": {name: texts for name, texts in vanished.items() if texts},
@@ -416,13 +435,22 @@ def _provenance(watched: Watch, request: Check) -> dict[str, Any]:
     }
 
 
+def _rows_kept(asked: Keep) -> Kept:
+    """Rows of batches as a file, at most so many of them."""
+    if asked.max_rows is None:
+        return keep(asked.context.model, asked.batches, asked.folder)
+    first = asked.batches[0].id
+    draw = Draw(asked.max_rows, generator(asked.context.seed, first, "reference"))
+    return keep(asked.context.model, asked.batches, asked.folder, draw)
+
+
 _ANSWERS: Mapping[type, Callable[[Any], Any]] = {
     List: lambda asked: parquet.list_files(asked.path, complete=asked.complete, after=asked.after),
     CountPayloads: lambda asked: tuple(payloads.counted(each) for each in asked.objects),
     MakePayloads: lambda asked: payloads.make(asked.plan, asked.settings, asked.folder),
     Inspect: lambda asked: tuple(parquet.inspect(each, asked.time_column) for each in asked.files),
     Digest: digests,
-    Keep: lambda asked: keep(asked.context.model, asked.batches, asked.folder),
+    Keep: _rows_kept,
     Prepare: lambda asked: watch(asked.context).info(),
     Survey: lambda asked: survey(watch(asked.context), asked),
     Check: lambda asked: check(watch(asked.context), asked),

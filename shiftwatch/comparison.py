@@ -1,65 +1,49 @@
-"""Stored batches held against the reference, against others, or against the same time before.
+"""What is held against what: stored batches, a stretch of time, files, or the model's reference.
 
-In:    what is to be compared, in an operator's words; the history; a way to ask the worker.
-Out:   a Plan with both sides and an id of its content; the Run of a plan.
-Never: enters a history, raises an alarm, or asks a slow layer: one check, at its level.
+In:    two sides as they were asked for; the history; a way to find files.
+Out:   a Plan with both sides and an id of its content.
+Never: makes the comparison.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
 from shiftwatch import __version__
-from shiftwatch.attempt import Call, attempt
-from shiftwatch.budget import Spent
-from shiftwatch.document import from_document
 from shiftwatch.errors import DataError
 from shiftwatch.report import visible
 from shiftwatch.report.phrase import plural, when
-from shiftwatch.requests import Check, Context, Keep, Kept
-from shiftwatch.settings.fields import duration_seconds
+from shiftwatch.requests import Context
+from shiftwatch.sides import Side, checked
 from shiftwatch.source.plan import batch_id
 from shiftwatch.store import RunRow, Store
-from shiftwatch.values import Batch, Piece, Run, Verdict
+from shiftwatch.values import Batch, Piece, Verdict
 
 MIN_ROWS = 30
 """Rows of a side that stands in for the reference; fewer say nothing."""
 
-MOST_BATCHES = 2000
-"""Batches of a side."""
+MOST_BATCHES = 2100
+"""Batches of a side: those of a week that come every five minutes, and some to spare. The daemon
+reads what each is made of before it answers: half a millisecond each."""
 
 USABLE: frozenset[Verdict] = frozenset({"shift", "no_shift", "insufficient_data"})
 """Verdicts on batches whose rows can be read as the reference's."""
 
-_PAGE = 500
-_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
+_LONGEST_NAME = 60
+
+Find = Callable[[Sequence[str]], tuple[Batch, ...]]
+"""Finds files below the model's batches, each as a batch of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One side, as it is asked for: batches from the first to the last, or a stretch of time.
+class Basis:
+    """SHA-256 of what a comparison rests on besides its rows, as it was when it was planned."""
 
-    ``first`` and ``last`` are ids, ``last`` None for the first alone. ``start`` and ``until`` are
-    unix seconds (half open) of the batches' events, or of their checks where events have no time.
-    ``earlier`` is for the reference only: the other side's stretch, so many seconds before. A side
-    of which nothing is said is the model's own reference, or, of the current side, the newest batch.
-    """
-
-    first: str | None = None
-    last: str | None = None
-    start: float | None = None
-    until: float | None = None
-    earlier: float | None = None
-
-    @property
-    def is_blank(self) -> bool:
-        """Whether nothing is said."""
-        return self == Side()
+    reference_sha256: str | None = None
+    model_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +57,15 @@ class Plan:
     """Of the reference and of the current side, for people."""
     left_out: int = 0
     """Batches in between that could not be read when they were judged."""
+    basis: Basis = Basis()
 
-    def id(self, context: Context, reference_sha256: str | None) -> str:
+    def id(self, context: Context) -> str:
         """By content: the same bytes on both sides under the same configuration have the same id."""
         told = {
             "model": self.model,
             "current": batch_id(pieces_of(self.current)),
-            "reference": batch_id(pieces_of(self.reference))
-            if self.reference
-            else reference_sha256,
+            "reference": batch_id(pieces_of(self.reference)) if self.reference else None,
+            "basis": asdict(self.basis),
             "config": context.config_sha256,
             "accepted": asdict(context.accepted) if context.accepted is not None else None,
             "seed": context.seed,
@@ -90,37 +74,45 @@ class Plan:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class _Half:
+    """One side as it was found; ``spans`` are first and last time of each batch."""
+
+    batches: tuple[Batch, ...]
+    spans: tuple[tuple[float, float], ...]
+    name: str
+    left_out: int = 0
+
+
+_OWN = _Half((), (), "the reference")
+
+
 def pieces_of(batches: Sequence[Batch]) -> tuple[Piece, ...]:
     """All pieces in their order."""
     return tuple(piece for batch in batches for piece in batch.pieces)
 
 
-def plan(store: Store, model: str, current: Side, reference: Side) -> Plan:
-    """Find the batches of both sides.
+def plan(store: Store, model: str, sides: tuple[Side, Side], find: Find) -> Plan:
+    """Find the batches of both sides, the current one first.
 
     Raises
     ------
     DataError
-        If a batch is unknown, a side has no batch that could be read, is too small, is too long, or
-        both sides share a batch.
+        If a batch or file is unknown, a side has no batch that could be read, is too small, is too
+        long, or both sides share rows.
     """
-    if current.earlier is not None:
-        raise DataError("only the reference can be so much earlier", where="current")
-    rows = _found(store, model, current if not current.is_blank else _newest(store, model))
-    others = _found(store, model, _shifted(reference, rows)) if not reference.is_blank else []
-    shared = {row.batch_id for row in rows} & {row.batch_id for row in others}
-    if shared:
-        raise DataError(f"both sides hold batch {min(shared)}", where=model)
-    sides = [[row for row in side if row.verdict in USABLE] for side in (rows, others)]
-    for side, kept, name in zip((rows, others), sides, ("current", "reference"), strict=True):
-        if side and not kept:
+    asked = checked(sides[0], name="current"), checked(sides[1], name="reference")
+    now = _found(store, model, asked[0] if not asked[0].is_blank else _newest(store, model), find)
+    earlier = _shifted(asked[1], now)
+    then = _OWN if earlier.is_blank else _found(store, model, earlier, find)
+    _refuse_shared(model, now, then)
+    for half, name in ((now, "current"), (then, "reference")):
+        if half is not _OWN and not half.batches:
             raise DataError(f"no batch of the {name} side could be read", where=model)
-    if sides[1] and sum(row.rows for row in sides[1]) < MIN_ROWS:
+    if then is not _OWN and sum(batch.rows for batch in then.batches) < MIN_ROWS:
         raise DataError(f"the reference has fewer than {MIN_ROWS} rows", where=model)
-    batches = [tuple(_batch(store, row) for row in side) for side in sides]
-    names = (_name(sides[1]) if sides[1] else "the reference", _name(sides[0]))
-    dropped = len(rows) + len(others) - len(sides[0]) - len(sides[1])
-    return Plan(model, batches[0], batches[1], names, dropped)
+    dropped = now.left_out + then.left_out
+    return Plan(model, now.batches, then.batches, (then.name, now.name), dropped)
 
 
 def _newest(store: Store, model: str) -> Side:
@@ -130,16 +122,110 @@ def _newest(store: Store, model: str) -> Side:
     return Side(first=row.batch_id)
 
 
-def _shifted(reference: Side, current: Sequence[RunRow]) -> Side:
+def _shifted(reference: Side, current: _Half) -> Side:
     """A stretch of time so much earlier as a stretch of its own."""
     if reference.earlier is None:
         return reference
-    times = [span for row in current for span in _times(row)]
+    times = [moment for span in current.spans for moment in span]
+    if not times:
+        raise DataError(
+            "the current side has no event times, so nothing is so much earlier",
+            hint="name the batches, times or files of the reference",
+        )
     # The end of a stretch belongs to it where it is a moment something was judged.
     return Side(
         start=min(times) - reference.earlier,
         until=max(times) - reference.earlier + (0.0 if min(times) < max(times) else 1.0),
     )
+
+
+def _refuse_shared(model: str, now: _Half, then: _Half) -> None:
+    """Rows on both sides would be held against themselves."""
+    seen: dict[str, list[Piece]] = {}
+    for piece in pieces_of(then.batches):
+        seen.setdefault(piece.sha256, []).append(piece)
+    for batch in now.batches:
+        for piece in batch.pieces:
+            if piece.sha256 and any(_meet(piece, other) for other in seen.get(piece.sha256, ())):
+                what = f"both sides hold rows of {_shown(piece.uri)}, of batch {batch.id}"
+                raise DataError(what, where=model, hint="take sides that share no rows")
+
+
+def _meet(one: Piece, other: Piece) -> bool:
+    """Whether two cuts of the same bytes share rows."""
+    times = (one.time_from, one.time_to, other.time_from, other.time_to)
+    if not any(moment is None for moment in times):
+        return bool(times[0] < times[3] and times[2] < times[1])  # type: ignore[operator] # not None
+    return (
+        one.first_row < other.first_row + other.rows and other.first_row < one.first_row + one.rows
+    )
+
+
+# --- one side --------------------------------------------------------------------------------
+
+
+def _found(store: Store, model: str, side: Side, find: Find) -> _Half:
+    if side.files:
+        return _of_files(model, side.files, find(side.files))
+    rows = _rows(store, model, side)
+    kept = [row for row in rows if row.verdict in USABLE]
+    batches = store.batches([row.seq for row in kept])
+    if len(batches) < len(kept):
+        raise DataError("a batch is not stored any more", where=model, hint="ask again")
+    spans = tuple(_times(row) for row in kept)
+    return _Half(batches, spans, _name(kept, spans), len(rows) - len(kept))
+
+
+def _of_files(model: str, paths: Sequence[str], found: tuple[Batch, ...]) -> _Half:
+    good = tuple(batch for batch in found if batch.fault is None)
+    if not good:
+        fault = next((batch.fault for batch in found), None) or "no Parquet file is there"
+        raise DataError(fault, where=_shown(paths[0]) if paths else model)
+    spans = tuple(
+        (batch.event_time_start, batch.event_time_end)
+        for batch in good
+        if batch.event_time_start is not None and batch.event_time_end is not None
+    )
+    named = f"file {_shown(good[0].uri)}"
+    if len(good) > 1:
+        named = f"{plural(len(good), 'file')} from {_shown(good[0].uri)} to {_shown(good[-1].uri)}"
+    return _Half(good, spans, named, len(found) - len(good))
+
+
+def _shown(uri: str) -> str:
+    """The end of a path, which says most, with what hides in it shown."""
+    name = "/".join(uri.rstrip("/").split("/")[-2:])
+    return visible(name if len(name) <= _LONGEST_NAME else f"...{name[-_LONGEST_NAME:]}")
+
+
+def _rows(store: Store, model: str, side: Side) -> tuple[RunRow, ...]:
+    """Rows of a side, the oldest first."""
+    rows = _between(store, model, side) if side.first is not None else _within(store, model, side)
+    if not rows:
+        raise DataError("no batch was judged in that time", where=model)
+    if len(rows) > MOST_BATCHES:
+        raise DataError(f"more than {MOST_BATCHES} batches are too many for a side", where=model)
+    return rows
+
+
+def _between(store: Store, model: str, side: Side) -> tuple[RunRow, ...]:
+    first, last = side.first or "", side.last or side.first or ""
+    places = [store.place(model, name) for name in (first, last)]
+    for name, place in zip((first, last), places, strict=True):
+        if place is None:
+            raise DataError(f"no batch {name[:60]!r} is stored", where=model)
+    low, high = places
+    if low > high:  # type: ignore[operator] # both are there
+        raise DataError(f"batch {first} came after {last}", where=model)
+    return store.runs_between(model, low or 0, high or 0, MOST_BATCHES + 1)
+
+
+def _within(store: Store, model: str, side: Side) -> tuple[RunRow, ...]:
+    start = side.start if side.start is not None else float("-inf")
+    until = side.until if side.until is not None else float("inf")
+    if start >= until:
+        raise DataError("the stretch of time is empty or backwards", where=model)
+    return store.runs_within(model, start, until, MOST_BATCHES + 1)
 
 
 def _times(row: RunRow) -> tuple[float, float]:
@@ -148,166 +234,10 @@ def _times(row: RunRow) -> tuple[float, float]:
     return row.judged_at, row.judged_at
 
 
-def _found(store: Store, model: str, side: Side) -> list[RunRow]:
-    """Rows of a side, the oldest first."""
-    by_time = side.start is not None or side.until is not None
-    if by_time and side.first is not None:
-        raise DataError("say batches or times, not both", where=model)
-    if not by_time and side.first is None:
-        raise DataError("say which batch it begins with", where=model)
-    rows = list(_between(store, model, side) if not by_time else _within(store, model, side))
+def _name(rows: Sequence[RunRow], spans: Sequence[tuple[float, float]]) -> str:
     if not rows:
-        raise DataError("no batch was judged in that time", where=model)
-    if len(rows) > MOST_BATCHES:
-        raise DataError(
-            f"{len(rows)} batches are too many; take {MOST_BATCHES} at most", where=model
-        )
-    return rows[::-1]
-
-
-def _between(store: Store, model: str, side: Side) -> Iterator[RunRow]:
-    """From the last batch back to the first, as they were judged."""
-    last = side.last or side.first
-    for name in (side.first, last):
-        if name is not None and (_ID.fullmatch(name) is None or not store.has_run(model, name)):
-            raise DataError(f"no batch {visible(name)[:60]!r} is stored", where=model)
-    inside = False
-    for row in _all(store, model):
-        inside = inside or row.batch_id == last
-        if inside:
-            yield row
-        if row.batch_id == side.first:
-            if not inside:
-                raise DataError(f"batch {side.first} came after {last}", where=model)
-            return
-
-
-def _within(store: Store, model: str, side: Side) -> Iterator[RunRow]:
-    start = side.start if side.start is not None else float("-inf")
-    until = side.until if side.until is not None else float("inf")
-    if start >= until:
-        raise DataError("the stretch of time is empty or backwards", where=model)
-    return (row for row in _all(store, model) if start <= _times(row)[0] < until)
-
-
-def _all(store: Store, model: str) -> Iterator[RunRow]:
-    """The history, the newest first."""
-    before: int | None = None
-    while page := store.runs(model, limit=_PAGE, before=before):
-        yield from page
-        before = page[-1].seq
-
-
-def _batch(store: Store, row: RunRow) -> Batch:
-    document = store.document(row.model, row.batch_id)
-    if document is None:
-        raise DataError(f"batch {row.batch_id} is not stored any more", where=row.model)
-    return from_document(document).batch
-
-
-def _name(rows: Sequence[RunRow]) -> str:
-    times = [moment for row in rows for moment in _times(row)]
-    first, last = when(min(times)), when(max(times))
+        return "no batch"
+    first, last = when(min(start for start, _ in spans)), when(max(end for _, end in spans))
     if len(rows) == 1:
         return f"batch {rows[0].batch_id} ({first})"
     return f"{plural(len(rows), 'batch').removesuffix('s')}es from {first} to {last}"
-
-
-def side_of(text: str) -> Side:
-    """A side as it is written on a command line.
-
-    Parameters
-    ----------
-    text
-        ``ID``, ``ID..ID``, a duration such as ``7d`` (the other side's time, so much earlier),
-        ``last-week``, or ``reference``.
-
-    Raises
-    ------
-    DataError
-        If it is none of these.
-
-    Examples
-    --------
-    >>> side_of("aa..bb"), side_of("last-week").earlier, side_of("reference").is_blank
-    (Side(first='aa', last='bb', start=None, until=None, earlier=None), 604800.0, True)
-    """
-    if text in {"", "reference"}:
-        return Side()
-    if text == "last-week":
-        return Side(earlier=duration_seconds("7d"))
-    first, mark, last = text.partition("..")
-    if mark and _ID.fullmatch(first) and _ID.fullmatch(last):
-        return Side(first=first, last=last)
-    try:
-        return Side(earlier=duration_seconds(text))
-    except ValueError:
-        pass
-    if mark or _ID.fullmatch(text) is None:
-        raise DataError(
-            f"{visible(text)[:60]!r} is no side",
-            hint="write ID, ID..ID, 7d, last-week or reference",
-        )
-    return Side(first=text)
-
-
-def compared(planned: Plan, context: Context, call: Call, past: Sequence[Spent], now: float) -> Run:
-    """The run of a plan.
-
-    Parameters
-    ----------
-    planned
-        What is held against what.
-    context
-        Of the model, as its checks use it. Rows that stand in for the reference are written beside
-        its cache while the comparison lasts.
-    call
-        How the worker is asked.
-    past
-        What checks of the model took.
-    now
-        Unix seconds UTC.
-
-    Raises
-    ------
-    DataError, ModelError
-        If rows are gone or have other bytes than were judged, or cannot be used.
-    WorkerError
-        If the worker fails, or time runs out at every step.
-    """
-    batch = _merged(planned.current)
-    if not planned.reference:
-        return _named(_checked(context, batch, call, past, now), planned)
-    folder = Path(context.cache).with_suffix(".compared") / context.model.name
-    kept: Kept = call(Keep(context, planned.reference, str(folder)))
-    stand_in = replace(context.model, reference=kept.path)
-    own = replace(context, model=stand_in, accepted=None, cache="")
-    try:
-        return _named(_checked(own, batch, call, past, now), planned)
-    finally:
-        Path(kept.path).unlink(missing_ok=True)
-
-
-def _checked(context: Context, batch: Batch, call: Call, past: Sequence[Spent], now: float) -> Run:
-    return attempt(call, Check(context, batch, None, now, alone=True), past).run
-
-
-def _merged(batches: Sequence[Batch]) -> Batch:
-    if len(batches) == 1:
-        return batches[0]
-    pieces = pieces_of(batches)
-    starts = [b.event_time_start for b in batches if b.event_time_start is not None]
-    ends = [b.event_time_end for b in batches if b.event_time_end is not None]
-    rows = sum(batch.rows for batch in batches)
-    return Batch(batch_id(pieces), pieces, rows, min(starts, default=None), max(ends, default=None))
-
-
-def _named(run: Run, planned: Plan) -> Run:
-    told = {
-        "reference": planned.names[0],
-        "current": planned.names[1],
-        "reference_batches": [batch.id for batch in planned.reference],
-        "current_batches": [batch.id for batch in planned.current],
-        "left_out": planned.left_out,
-    }
-    return replace(run, explanation={**run.explanation, "comparison": told})

@@ -16,11 +16,10 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
-from shiftwatch import config
+from shiftwatch import config, pairing
 from shiftwatch.acceptance import Span
 from shiftwatch.annotation import Draft, Remark, checked
 from shiftwatch.collect import watched_settings
-from shiftwatch.comparison import Side
 from shiftwatch.comparisons import Comparisons
 from shiftwatch.document import to_document
 from shiftwatch.errors import ShiftwatchError, WorkerError
@@ -29,6 +28,7 @@ from shiftwatch.monitor import Monitor
 from shiftwatch.report import Format
 from shiftwatch.reports import Archive, found, timeline
 from shiftwatch.settings import Settings
+from shiftwatch.sides import Side
 from shiftwatch.status import Around, Snapshot
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance, Annotation, Run, Verdict
@@ -94,11 +94,13 @@ class Desk:
         self._steward = steward
         self._clock = clock
         self._said = store.annotations_to_come(clock())
-        """Words that are in force or will be, for the snapshot."""
+        """Words that are in force or will be, for the snapshot; changed under ``_speaking``."""
+        self._speaking = threading.Lock()
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
-        self._comparisons = Comparisons(store)
+        pairing.sweep(settings.store.path)
+        self._comparisons = Comparisons(store, clock)
         self._waiting = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
         self._reload: tuple[bool, float | None] = (True, None)
@@ -174,24 +176,31 @@ class Desk:
         return asdict(word)
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
         """What operators have said of a model, the newest first."""
-        return self._store.annotations(model, limit=limit, before=before)
+        return self._store.annotations(model, limit=limit, before=before, in_force_at=in_force_at)
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
         """Keep what an operator says of a stretch of time."""
         now = self._now()
-        word = self._store.note_annotation(model, checked(draft, now), by, now)
-        self._said = (word, *self._said)
+        with self._speaking:
+            word = self._store.note_annotation(model, checked(draft, now), by, now)
+            self._said = (word, *self._said)
         _LOG.warning("annotated", extra=asdict(word))
         return word
 
     def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
         """Take a word back."""
-        word = self._store.end_annotation(model, number, by, self._now())
+        with self._speaking:
+            word = self._store.end_annotation(model, number, by, self._now())
+            self._said = tuple(each for each in self._said if each.id != number or word is None)
         if word is not None:
-            self._said = tuple(each for each in self._said if each.id != number)
             _LOG.warning("annotation ended", extra=asdict(word))
         return word
 

@@ -138,6 +138,12 @@ def from_document(document: Mapping[str, Any]) -> Run:
     return _restore(Run, document, "document")
 
 
+def batch_from(told: object) -> Batch:
+    """The batch of a document, as its part is written there; DataError if it is none."""
+    batch: Batch = _restore(Batch, told, "document.batch")
+    return batch
+
+
 def dumps(document: Mapping[str, Any]) -> str:
     """Canonical text: keys sorted, no white space, ASCII; equal documents have equal texts.
 

@@ -17,7 +17,8 @@ from shiftwatch.places import below, is_remote
 from shiftwatch.requests import List, Reach
 from shiftwatch.settings import Settings
 from shiftwatch.source.listing import WITHHELD, Folder, list_folder, walk_folder
-from shiftwatch.values import FileFacts, Listed
+from shiftwatch.source.plan import batch_id
+from shiftwatch.values import Batch, FileFacts, Listed, Piece
 from shiftwatch.worker import Worker
 
 FILES_PER_CALL = 200
@@ -120,6 +121,69 @@ def only(files: Sequence[Listed], uri: str) -> Listed:
     if [file.uri for file in files] != [uri]:
         raise DataError("no such file below the configured batches", where=uri)
     return files[0]
+
+
+def alone(facts: FileFacts) -> Batch:
+    """A file as a batch of its own."""
+    piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
+    times = facts.time_min, facts.time_max
+    return Batch(batch_id((piece,)), (piece,), facts.rows, *times, facts.fault)
+
+
+def some(
+    folder: str, paths: Sequence[str], time_column: str | None, ask: Call, most: int
+) -> tuple[Batch, ...]:
+    """Files below a folder or prefix, each as a batch of its own.
+
+    Parameters
+    ----------
+    folder
+        The configured batches.
+    paths
+        Of files and folders below it, whole or relative; ``.`` is all of it.
+    time_column
+        Event time.
+    ask
+        How the worker is asked.
+    most
+        Files.
+
+    Raises
+    ------
+    DataError
+        If a path lies elsewhere or is not there, or there are more files.
+    """
+    found = {file.uri: file for path in paths for file in _at(folder, path, ask)}
+    if len(found) > most:
+        raise DataError(f"{len(found)} files are too many, name {most} at most", where=folder)
+    facts = [one for part in parts([*found.values()]) for one in inspected(ask, part, time_column)]
+    return tuple(alone(one) for one in facts)
+
+
+def _at(folder: str, path: str, ask: Call) -> Sequence[Listed]:
+    """The file at a path below a folder, or all files below it."""
+    if is_remote(folder):
+        place = folder if path in (".", folder) else confined(folder, path)
+        files: Sequence[Listed] = ask(List(str(place), complete=True))
+        if not files:
+            raise DataError("no such file below the configured batches", where=path)
+        return files
+    try:
+        root = Path(folder).resolve()
+        there = (root / path).resolve()
+        is_folder = there.is_dir()
+    except (OSError, ValueError, RuntimeError) as fault:
+        raise DataError("is no path of a file", where=path) from fault
+    if not there.is_relative_to(root):
+        raise _outside(path)
+    if not is_folder:
+        file = confined(folder, path)
+        return (file,) if isinstance(file, Listed) else ()
+    # The path as configured, since folders called key=value are columns.
+    files = list_folder(str(Path(folder) / path))
+    if not files:
+        raise DataError("no Parquet file is there", where=path)
+    return files
 
 
 def confined(folder: str, path: str) -> Listed | str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from shiftwatch import __version__, acceptance, backlog, comparison, intake
+from shiftwatch import __version__, acceptance, backlog, intake, pairing
 from shiftwatch.acceptance import Span
 from shiftwatch.annotation import Remark
 from shiftwatch.attempt import Call, GivenUpError, attempt, failed, inspected
@@ -21,14 +21,15 @@ from shiftwatch.budget import REMEMBERED, Spent
 from shiftwatch.comparison import Plan
 from shiftwatch.errors import DataError, ShiftwatchError, WorkerError
 from shiftwatch.insist import insisting
-from shiftwatch.look import confined, files_now, only, reach_of
+from shiftwatch.look import alone, confined, files_now, only, reach_of
 from shiftwatch.progress import Listener
 from shiftwatch.requests import Check, List, Prepare, PreparedInfo
 from shiftwatch.settings import ModelSettings, Settings
-from shiftwatch.source.plan import Cursor, acceptable, advance, batch_id, late_rows
+from shiftwatch.sides import Side
+from shiftwatch.source.plan import Cursor, acceptable, advance, late_rows
 from shiftwatch.status import Counts, Snapshot
 from shiftwatch.store import AcceptedFile, Store
-from shiftwatch.values import Acceptance, Batch, Listed, Piece, Run
+from shiftwatch.values import Acceptance, Batch, Listed, Run
 from shiftwatch.watched import STATES, Watched, restored, state_now, with_broken
 from shiftwatch.worker import Worker
 
@@ -67,6 +68,7 @@ class Monitor:
         self._store = store
         self._clock = clock
         self._stopping = False
+        self._bases = pairing.Bases()
         self._workers: list[Worker] = []
         self._set_aside = store.set_aside
         self._departed = Counts()
@@ -93,6 +95,7 @@ class Monitor:
             elif known is not None:
                 watched.tally = known.tally
                 watched.status = replace(watched.status, counts=known.tally.counts())
+        self._bases = before._bases
         self._workers = before._workers  # so that stop() also ends a check that began before
         self._snapshot = self._drawn(ready=True, checkpoint_at=before.snapshot.checkpoint_at)
 
@@ -148,26 +151,26 @@ class Monitor:
             ask = insisting(worker.call, watched.tally.add_death)
             listed = place if isinstance(place, Listed) else only(ask(List(place)), place)
             (facts,) = inspected(ask, (listed,), watched.settings.columns.time)
-            piece = Piece(facts.uri, facts.size, facts.sha256, 0, facts.rows)
-            batch = Batch(
-                batch_id((piece,)),
-                (piece,),
-                facts.rows,
-                facts.time_min,
-                facts.time_max,
-                facts.fault,
-            )
+            batch = alone(facts)
             request = Check(watched.context, batch, None, self._clock(), alone=True)
             return attempt(ask, request, watched.past, watched.reference_rows).run
 
-    def comparison_id(self, planned: Plan) -> str:
-        """Id of the content of a comparison under the configuration in force."""
-        watched = self._of(planned.model)
-        reference = watched.status.reference
-        return planned.id(watched.context, None if reference is None else reference.sha256)
+    def plan_comparison(self, model: str, sides: tuple[Side, Side]) -> tuple[str, Plan]:
+        """What is to be held against what, the current side first, and the id of its content.
+
+        Raises
+        ------
+        ShiftwatchError
+            If it cannot be made of what is there.
+        """
+        watched = self._of(model)
+        with self._hired() as worker:  # starts when it is first asked
+            ask = insisting(worker.call, watched.tally.add_death)
+            found = pairing.planned(self._store, watched.context, sides, ask, self._bases)
+        return found.id(watched.context), found
 
     def compare(self, planned: Plan, listener: Listener) -> Run:
-        """Hold stored batches against others; it enters no history.
+        """Hold one side against the other; it enters no history.
 
         Raises
         ------
@@ -177,7 +180,14 @@ class Monitor:
         watched = self._of(planned.model)
         with self._hired(listener) as worker:
             ask = insisting(worker.call, watched.tally.add_death)
-            return comparison.compared(planned, watched.context, ask, watched.past, self._now())
+            try:
+                return pairing.compared(planned, watched.context, ask, watched.past, self._now())
+            except WorkerError as fault:
+                if not self._stopping:
+                    raise
+                raise WorkerError(
+                    "the daemon ended before it was made", hint="ask again"
+                ) from fault
 
     def accept(self, model: str, span: Span, remark: Remark) -> Acceptance:
         """Take the rows of judged batches as the reference from now on.

@@ -25,7 +25,8 @@ def provenance(request: Check) -> dict[str, Any]:
     ----------
     request
         With its context as it was used: with an accepted reference, ``settings.reference`` is its
-        path, and ``acceptance`` says by which word of an operator it came to be used.
+        path, and ``acceptance`` says by which word of an operator it came to be used. ``alone`` is
+        there where the check belongs to no history.
 
     Returns
     -------
@@ -41,11 +42,12 @@ def provenance(request: Check) -> dict[str, Any]:
         "batch_sha256": batch_sha256(request.batch),
         "state_sha256": state_sha256(request.state),
         "seed": context.seed,
-        "settings": _plain(context.model),
-        "alarms": _plain(context.alarms),
-        "limits": _plain(context.limits),
-        "effort": _plain(request.effort),
-        "acceptance": _plain(context.accepted) if context.accepted is not None else None,
+        "settings": plain(context.model),
+        "alarms": plain(context.alarms),
+        "limits": plain(context.limits),
+        "effort": plain(request.effort),
+        "acceptance": plain(context.accepted) if context.accepted is not None else None,
+        **({"alone": True} if request.alone else {}),
     }
 
 
@@ -60,6 +62,6 @@ def state_sha256(state: str | None) -> str | None:
     return hashlib.sha256(state.encode()).hexdigest() if state is not None else None
 
 
-def _plain(value: Any) -> Any:
-    """As JSON gives it back: lists, not tuples."""
+def plain(value: Any) -> Any:
+    """A noun as JSON gives it back: lists, not tuples."""
     return json.loads(json.dumps(asdict(value)))

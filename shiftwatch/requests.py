@@ -167,6 +167,8 @@ class Keep:
     context: Context
     batches: tuple[Batch, ...]
     folder: str
+    max_rows: int | None = None
+    """Of more rows, about so many are drawn; None: all are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ class Kept:
     sha256: str
     rows: int
     configured_sha256: str
+    rows_total: int = 0
+    """Rows there were; of a cut by time an upper bound where rows were drawn."""
 
 
 Request = (

@@ -141,7 +141,7 @@ def test_a_click_on_a_check_opens_its_report(daemon: Running, shown: Browser) ->
     page.wait_for_selector(".chart canvas")
     box = page.locator(".u-over").bounding_box()
     page.mouse.move(box["x"] + box["width"] - 3, box["y"] + 20)
-    assert "alarm on" in page.inner_text(".u-legend")
+    assert "alarm on" in page.inner_text(".told")
     page.mouse.click(box["x"] + box["width"] - 3, box["y"] + 20)
     page.wait_for_url("**/report?**")
     assert page.locator("h1").count() == 1
@@ -228,7 +228,7 @@ def test_many_models_come_with_the_most_urgent_first_and_are_found_by_name_and_s
         assert page.locator("section[data-name]:visible").count() == 10
         page.locator("[name=state]").select_option("shift")
         assert page.locator("section[data-name]:visible").count() == 2
-        assert "2 shown" in page.inner_text("#shown")
+        assert "2 of 60 shown" in page.inner_text("#shown")
         assert violations(page) == []
         assert watched.faults == []
         plain = shown.open(f"{address}?q=-04&state=shift", script=False)

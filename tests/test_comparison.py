@@ -18,14 +18,14 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from shiftwatch.cli import app
-from shiftwatch.comparison import Side, side_of
 from shiftwatch.comparisons import Comparisons
+from shiftwatch.config import fingerprint
 from shiftwatch.contrast import compare_files
-from shiftwatch.errors import DataError, ShiftwatchError
+from shiftwatch.errors import DataError
 from shiftwatch.monitor import Monitor
 from shiftwatch.progress import Progress
-from shiftwatch.replay.report import context_of
 from shiftwatch.settings import AlarmSettings, ModelSettings
+from shiftwatch.sides import Side, side_of
 from shiftwatch.store import Store
 from shiftwatch.values import Run
 from tests.schema import valid_report
@@ -72,10 +72,11 @@ class House:
         write_batches(where, [rows(rng, START + h * HOUR, mean) for h, mean in self.hours])
         self.settings = settings_of(where, self.model)
         self.store = Store.open(self.settings.store.path, clock=time.time)
-        self.monitor = Monitor(self.settings, self.store, time.time, {"m": "test"})
+        self.prints = {"m": fingerprint(self.settings, self.model)}
+        self.monitor = Monitor(self.settings, self.store, time.time, self.prints)
         self.runs = list(self.monitor.step())
         assert len(self.runs) == len(self.hours)
-        self.asking = Comparisons(self.store)
+        self.asking = Comparisons(self.store, time.time)
 
     @property
     def ids(self) -> list[str]:
@@ -197,7 +198,7 @@ def test_under_the_null_a_comparison_alarms_no_more_often_than_its_level(tmp_pat
     with Store.open(settings.store.path, clock=time.time) as store:
         monitor = Monitor(settings, store, time.time, {"m": "test"})
         ids = [run.batch.id for run in monitor.step()]
-        asking = Comparisons(store)
+        asking = Comparisons(store, time.time)
         states = [
             asking.ask(monitor, "m", Side(one), Side(other))
             for one, other in zip(ids[:50:2], ids[1:50:2], strict=True)
@@ -218,7 +219,7 @@ def test_asked_again_it_is_not_made_again_also_after_a_restart(past: House) -> N
     first = past.compare(*sides)
     made = len(past.asking.made("m", limit=50, before=None))
     assert past.compare(*sides) == first
-    restarted = Comparisons(past.store)
+    restarted = Comparisons(past.store, time.time)
     state = restarted.ask(past.monitor, "m", *sides)
     assert (state["status"], state["id"]) == ("done", first["id"])
     assert len(restarted.made("m", limit=50, before=None)) == made
@@ -234,9 +235,7 @@ def test_another_configuration_makes_another_comparison(past: House) -> None:
 
 def test_who_looks_is_told_how_far_it_is(past: House) -> None:
     heard: list[Progress] = []
-    from shiftwatch.comparison import plan  # noqa: PLC0415
-
-    planned = plan(past.store, "m", Side(past.ids[0], past.ids[5]), Side())
+    _, planned = past.monitor.plan_comparison("m", (Side(past.ids[0], past.ids[5]), Side()))
     past.monitor.compare(planned, heard.append)
     assert heard, "several times a second, so not of every step"
     assert all(0 <= told.done <= told.total for told in heard)
@@ -266,7 +265,7 @@ def test_what_is_not_there_is_refused_in_words(
 
 
 def test_sides_that_share_a_batch_or_run_backwards_are_refused(past: House) -> None:
-    with pytest.raises(DataError, match="both sides hold batch"):
+    with pytest.raises(DataError, match="both sides hold rows of"):
         past.asking.ask(past.monitor, "m", Side(past.ids[0], past.ids[2]), Side(past.ids[1]))
     with pytest.raises(DataError, match="came after"):
         past.asking.ask(past.monitor, "m", Side(past.ids[2], past.ids[0]), Side())
@@ -286,14 +285,40 @@ def test_rows_that_changed_since_are_a_named_failure_and_it_may_be_asked_again(
     assert past.compare(*sides)["state"] == "shift"
 
 
-def test_verify_says_that_a_comparison_is_made_again_and_not_verified(past: House) -> None:
-    past.compare(Side(past.ids[1]), Side(past.ids[0]))
-    from shiftwatch.document import from_document  # noqa: PLC0415
+@pytest.mark.slow
+def test_verify_makes_a_comparison_again_from_its_report_alone(past: House, tmp_path: Path) -> None:
+    verb = CliRunner()
+    night, evening = Side(past.ids[4], past.ids[5]), Side(past.ids[0])
+    for name, sides in {"own": (night, Side()), "other": (night, Side(past.ids[1]))}.items():
+        report = tmp_path / f"{name}.json"
+        report.write_text(json.dumps(past.compare(*sides)))
+        ended = verb.invoke(app, ["verify", str(report)])
+        assert (ended.exit_code, "the same" in ended.stdout) == (0, True), ended.output
+    told = json.loads(report.read_text())
+    told["results"][0]["statistic"] += 0.01
+    report.write_text(json.dumps(told))
+    assert verb.invoke(app, ["verify", str(report)]).exit_code == 1
+    found = past.compare(evening, Side(past.ids[1]))
+    report.write_text(json.dumps(found))
+    file = Path(found["provenance"]["made_of"]["pieces"][0]["uri"])
+    kept = file.read_bytes()
+    pq.write_table(pa.table({"x": [1.0] * ROWS}), file)
+    ended = verb.invoke(app, ["verify", str(report)])
+    assert (ended.exit_code, "other bytes" in ended.stdout) == (1, True), ended.output
+    file.unlink()
+    ended = verb.invoke(app, ["verify", str(report)])
+    assert (ended.exit_code, "is gone" in ended.stderr) == (2, True), ended.output
+    file.write_bytes(kept)
 
-    (row,) = past.asking.made("m", limit=1, before=None)
-    run = from_document(past.asking.document("m", row["id"]) or {})
-    with pytest.raises(ShiftwatchError, match="is a comparison"):
-        context_of(run, "")
+
+@pytest.mark.slow
+def test_verify_makes_a_comparison_of_two_files_again(past: House, tmp_path: Path) -> None:
+    files = [str(file) for file in sorted(Path(past.model.batches).iterdir())[:2]]
+    ended = CliRunner().invoke(app, ["compare", *files, "--json"])
+    report = tmp_path / "compared.json"
+    report.write_text(ended.stdout)
+    ended = CliRunner().invoke(app, ["verify", str(report)])
+    assert (ended.exit_code, "the same" in ended.stdout) == (0, True), ended.output
 
 
 @pytest.mark.parametrize(
@@ -339,7 +364,8 @@ def test_a_daemon_compares_beside_its_checks_and_keeps_what_it_made(folder: Path
         assert "Alarm on" not in page
         assert daemon.get(f"{done['report']}?format=csv").startswith("model,batch,scope")
         assert [each["id"] for each in daemon.json(path)["comparisons"]] == [told["id"]]
-        assert json.loads(daemon.post(path, body)[1])["status"] == "done"
+        status, text = daemon.post(path, body)
+        assert (status, json.loads(text)["status"]) == (200, "done")
         status, text = daemon.post(path, {"current": {"first": "unknown"}})
         assert (status, "no batch 'unknown'" in text) == (400, True)
         verb = ["report", str(folder / "shiftwatch.yml"), "--from", ids[2], "--against"]

@@ -30,10 +30,10 @@ from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
 from shiftwatch.annotation import Draft, Remark, checked
-from shiftwatch.comparison import Side
 from shiftwatch.errors import ConfigError, DataError, StoreError
 from shiftwatch.quarantine import Broken
 from shiftwatch.report import Format
+from shiftwatch.sides import Side
 from shiftwatch.status import ModelStatus, MonitorState, Snapshot
 from shiftwatch.values import (
     VERDICTS,
@@ -212,8 +212,7 @@ class TableBoard:
         return self.jobs.get(job)
 
     def acceptances(self, model: str) -> Sequence[Mapping[str, Any]]:
-        assert model == "churn"
-        return self.words
+        return [word for word in self.words if word["model"] == model]
 
     def accept(
         self, model: str, *, first: str | None, last: str | None, remark: Remark
@@ -228,9 +227,16 @@ class TableBoard:
         return self.words[0]
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
         kept = [w for w in self.said if w.model == model and (before is None or w.id < before)]
+        if in_force_at is not None:
+            kept = [word for word in kept if word.in_force(in_force_at)]
         return kept[:limit]
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
@@ -245,6 +251,8 @@ class TableBoard:
     def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
         for place, word in enumerate(self.said):
             if (word.model, word.id) == (model, number):
+                if word.ended_at is not None:
+                    raise DataError(f"word {number} has ended already, by {word.ended_by}")
                 self.said[place] = replace(word, ended_at=self.now_is, ended_by=by)
                 return self.said[place]
         return None
@@ -255,6 +263,9 @@ class TableBoard:
 
     def state(self, model: str, identity: str) -> Mapping[str, Any] | None:
         return self.asked.get((model, identity))
+
+    def others(self, model: str) -> Sequence[Mapping[str, Any]]:
+        return [state for (name, _), state in self.asked.items() if name == model]
 
     def made(self, model: str, *, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
         return [

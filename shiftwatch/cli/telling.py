@@ -108,13 +108,17 @@ def report(  # noqa: PLR0913 - options, not arguments
     model: Annotated[str | None, typer.Option(help="Model; the only one if not given.")] = None,
     batch: Annotated[str | None, typer.Option(help="Batch id; the newest if not given.")] = None,
     first: Annotated[
-        str | None, typer.Option("--from", help="First of several batches, with --against.")
+        str | None, typer.Option("--from", help="First of several batches, or a time.")
     ] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last of them.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last of them, or up to a time.")] = None,
+    file: Annotated[
+        list[str] | None, typer.Option(help="Instead: a file or folder below `batches:`.")
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            help="Compare anew with: reference, ID, ID..ID, last-week, or so much earlier (7d)."
+            help="Compare anew with: reference, ID, ID..ID, TIME..TIME, file:PATH, last-week, or so"
+            " much earlier (7d)."
         ),
     ] = None,
     output_format: Annotated[
@@ -125,22 +129,23 @@ def report(  # noqa: PLR0913 - options, not arguments
         Path | None, typer.Option(help="File to write; else standard output.")
     ] = None,
 ) -> None:
-    """Write the report of a stored batch, or hold stored batches against others."""
+    """Write the report of a stored batch, or hold stored batches or files against others."""
     from shiftwatch import config as configuration  # noqa: PLC0415
     from shiftwatch.verbs import reporting  # noqa: PLC0415
 
     with faults_told():
         settings = configuration.load(config, os.environ)
         name = chosen([m.name for m in settings.models], model)
-        if first is None and last is None and against is None:
+        if not any((first, last, against, file)):
             text = reporting.reported(settings, name, batch, output_format)
         else:
-            from shiftwatch.comparison import Side, side_of  # noqa: PLC0415
+            from shiftwatch.sides import side_of, spanned  # noqa: PLC0415
             from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
             from shiftwatch.verbs.contrasting import contrasted  # noqa: PLC0415
 
             try:
-                sides = Side(first or batch, last), side_of(against or "reference")
+                current = spanned(first or batch, last, file or ())
+                sides = current, side_of(against or "reference")
                 with closing(Bar(sys.stderr)) as bar:
                     text = contrasted(settings, name, sides, output_format, bar)
             except DataError as fault:

@@ -8,19 +8,19 @@ Never: takes the word of a report for a digest; compares what rests on earlier b
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from shiftwatch import config
+from shiftwatch import config, pairing
 from shiftwatch.budget import Effort
 from shiftwatch.document import from_document
 from shiftwatch.errors import DataError
 from shiftwatch.replay.difference import Agreement, Difference, compare
 from shiftwatch.requests import Check, Checked, Context, Digest, Digests, Request
 from shiftwatch.settings import AlarmSettings, LimitSettings, ModelSettings, Settings
-from shiftwatch.values import Run
+from shiftwatch.values import Batch, Piece, Run
 
 Call = Callable[[Request], Any]
 """How the worker is asked."""
@@ -87,12 +87,6 @@ def context_of(run: Run, cache: str) -> Context:
     """
     told = run.provenance
     where = f"batch {run.batch.id}"
-    if "comparison" in run.explanation:
-        raise DataError(
-            "is a comparison, whose reference was made for it",
-            where=where,
-            hint="make it again: shiftwatch report CONFIG --from ID --to ID --against ...",
-        )
     if run.verdict == "error" and "reference_sha256" not in told:
         reason = " ".join(run.reasons)
         raise DataError(f"holds no results, the check failed: {reason}", where=where)
@@ -117,6 +111,41 @@ def context_of(run: Run, cache: str) -> Context:
         raise DataError(f"its provenance cannot be used: {first}", where=where) from fault
 
 
+@dataclass(frozen=True, slots=True)
+class MadeOf:
+    """Rows that stood in for the reference of a comparison; none where it had its model's own."""
+
+    pieces: tuple[Piece, ...] = ()
+    batch: str = ""
+    """Id of the first batch, by which rows are drawn where there are many."""
+    configured_sha256: str = ""
+    """Of the configured reference, which gave columns and types."""
+
+    @classmethod
+    def told(cls, run: Run) -> MadeOf:
+        """As the provenance of a run says it.
+
+        Raises
+        ------
+        DataError
+            If it does not say it in full.
+        """
+        told = run.provenance.get("made_of")
+        if told is None:
+            return cls()
+        try:
+            pieces = tuple(Piece(**piece) for piece in told["pieces"])
+            return cls(pieces, str(told["batch"]), str(told["configured_sha256"]))
+        except (KeyError, TypeError) as fault:
+            where = f"batch {run.batch.id}"
+            raise DataError(f"its provenance cannot be used: {fault}", where=where) from fault
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """All of it as one."""
+        return (Batch(self.batch, self.pieces, sum(piece.rows for piece in self.pieces)),)
+
+
 def request_of(run: Run, context: Context, state: str | None) -> Check:
     """What was asked of the worker then: at the same effort, however fast this machine is.
 
@@ -130,7 +159,12 @@ def request_of(run: Run, context: Context, state: str | None) -> Check:
     except ValueError as fault:
         where = f"batch {run.batch.id}"
         raise DataError(f"its provenance cannot be used: {fault}", where=where) from fault
-    return Check(context, run.batch, state, run.judged_at, effort=effort)
+    return Check(context, run.batch, state, run.judged_at, is_alone(run), effort)
+
+
+def is_alone(run: Run) -> bool:
+    """Whether it stands alone: no history, no slow layer, all of the level for one check."""
+    return bool(run.provenance.get("alone")) or "comparison" in run.explanation
 
 
 def verify(run: Run, cache: str, call: Call) -> Outcome:
@@ -151,18 +185,36 @@ def verify(run: Run, cache: str, call: Call) -> Outcome:
         If the report does not say what is needed, or a file it names is gone.
     """
     context = context_of(run, cache)
-    found: Digests = call(Digest(context.model, tuple({p.uri: 0 for p in run.batch.pieces})))
+    made_of = MadeOf.told(run)
+    uris = dict.fromkeys(piece.uri for piece in (*run.batch.pieces, *made_of.pieces))
+    found: Digests = call(Digest(context.model, tuple(uris)))
     gone = tuple(missing(run, context, found))
     if gone:
         raise DataError("cannot be recomputed: " + "; ".join(gone), where=f"batch {run.batch.id}")
-    changed = (*altered(run, context, found), *_other_settings(context, run.provenance))
+    changed = (
+        *altered(run, context, found),
+        *altered_files(made_of.pieces, found),
+        *_other_settings(context, run.provenance),
+    )
     notes = tuple(other_software(run, found))
     if changed:
         return Outcome(changed, notes=notes)
+    kept = None
+    if made_of.pieces:
+        context, kept = pairing.stand_in(context, made_of.batches, f"{cache}/made", call)
+        if kept.sha256 != run.provenance["reference_sha256"]:
+            text = (
+                "the rows of the reference have other bytes when they are written by this release"
+            )
+            return Outcome((text,), notes=notes)
     answer: Checked = call(request_of(run, context, None))
+    again = answer.run if kept is None else pairing.sampled(answer.run, kept)
+    if "comparison" in run.explanation:
+        names = {"comparison": run.explanation["comparison"]}
+        again = replace(again, explanation={**again.explanation, **names})
     first = "state_sha256" in run.provenance and run.provenance["state_sha256"] is None
-    compared = compare(run, answer.run, memory=first)
-    if not first:
+    compared = compare(run, again, memory=first)
+    if not first and not is_alone(run):
         notes = (*notes, NOT_OF_ONE_REPORT)
     return Outcome((), compared.differences, compared.agreement, notes, first)
 
@@ -174,12 +226,12 @@ def missing(run: Run, context: Context, found: Digests) -> Iterator[str]:
         yield f"the model {settings.model} is gone or cannot be read"
     if found.reference is None:
         yield f"the reference {settings.reference} is gone or cannot be read"
-    yield from missing_files(run, found)
+    yield from missing_files((*run.batch.pieces, *MadeOf.told(run).pieces), found)
 
 
-def missing_files(run: Run, found: Digests) -> Iterator[str]:
-    """Files of the batch that cannot be read any more; one that never could be is not missing."""
-    for piece in run.batch.pieces:
+def missing_files(pieces: Sequence[Piece], found: Digests) -> Iterator[str]:
+    """Files that cannot be read any more; one that never could be is not missing."""
+    for piece in pieces:
         if piece.sha256 and found.files.get(piece.uri) is None:
             yield f"{piece.uri} is gone or cannot be read"
 
@@ -189,14 +241,14 @@ def altered(run: Run, context: Context, found: Digests) -> Iterator[str]:
     told, settings = run.provenance, context.model
     if settings.model is not None and found.model != told.get("model_sha256"):
         yield _altered(settings.model)
-    if found.reference != told.get("reference_sha256"):
+    if found.reference != (MadeOf.told(run).configured_sha256 or told.get("reference_sha256")):
         yield _altered(settings.reference)
-    yield from altered_files(run, found)
+    yield from altered_files(run.batch.pieces, found)
 
 
-def altered_files(run: Run, found: Digests) -> Iterator[str]:
-    """Files of the batch that have other bytes."""
-    for uri, digest in {piece.uri: piece.sha256 for piece in run.batch.pieces}.items():
+def altered_files(pieces: Sequence[Piece], found: Digests) -> Iterator[str]:
+    """Files that have other bytes."""
+    for uri, digest in {piece.uri: piece.sha256 for piece in pieces}.items():
         if digest and found.files.get(uri) != digest:
             yield _altered(uri)
 

@@ -73,7 +73,7 @@ def table(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
     day
         What the day up to it cost, where that is known.
     """
-    blocks = [verdict_sentence(run), " ".join(map(plain, lead(run, {})))]
+    blocks = [verdict_sentence(run), " ".join(map(plain, lead(run)))]
     blocks += [_lines(map(_doubt, doubts(run))), *_scope_blocks(run)]
     rows = _result_rows(run, most)
     if rows:
@@ -240,7 +240,7 @@ def markdown(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
     """
     facts = [*_sides(run), plural(run.batch.rows, "row")]
     facts.append(f"judged {when(run.judged_at)} UTC")
-    parts = [f"## {_marked(verdict_phrase(run))}", " ".join(map(_marked, lead(run, {})))]
+    parts = [f"## {_marked(verdict_phrase(run))}", " ".join(map(_marked, lead(run)))]
     parts.append(", ".join(facts))
     parts += [f"> {_escaped(_doubt(finding))}" for finding in doubts(run)]
     parts += [_alarm_table(run), _lines(_alarm_items(run))]

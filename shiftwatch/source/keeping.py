@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shiftwatch.errors import DataError
+from shiftwatch.progress import counted
 from shiftwatch.requests import Kept
 from shiftwatch.settings import ModelSettings
 from shiftwatch.source import matching, parquet
@@ -27,7 +30,17 @@ from shiftwatch.values import Batch, Piece, SchemaColumn
 Types = Mapping[str, pa.DataType]
 
 
-def keep(settings: ModelSettings, batches: Sequence[Batch], folder: str) -> Kept:
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Of more rows than ``max_rows``, each is kept with the same chance."""
+
+    max_rows: int
+    rng: np.random.Generator
+
+
+def keep(
+    settings: ModelSettings, batches: Sequence[Batch], folder: str, draw: Draw | None = None
+) -> Kept:
     """Write the rows of batches, in their order, with the columns of the reference.
 
     A column keeps the type it has in the reference where every file has it so. Numbers of
@@ -43,6 +56,8 @@ def keep(settings: ModelSettings, batches: Sequence[Batch], folder: str) -> Kept
         At least one, as they were judged.
     folder
         Made if absent. The file is readable by its owner only, as it holds rows.
+    draw
+        None writes all rows.
 
     Raises
     ------
@@ -58,19 +73,20 @@ def keep(settings: ModelSettings, batches: Sequence[Batch], folder: str) -> Kept
     temporary = target / f".{uuid4().hex}.tmp"
     try:
         target.mkdir(parents=True, exist_ok=True)
-        rows = _write(temporary, types, pieces, settings)
+        rows, total = _write(temporary, types, pieces, settings, draw)
         sha256 = file_sha256(str(temporary))
         final = target / f"{sha256[:16]}.parquet"
         temporary.replace(final)
     except OSError as fault:
         raise DataError(
-            f"the accepted reference cannot be written: {one_line(fault)}",
+            f"rows for a reference cannot be written: {one_line(fault)}",
             where=folder,
             hint="the folder must be writable and the disk not full",
         ) from fault
     finally:
         temporary.unlink(missing_ok=True)
-    return Kept(str(final), sha256, rows, parquet.reference_sha256(settings.reference))
+    configured = parquet.reference_sha256(settings.reference)
+    return Kept(str(final), sha256, rows, configured, total)
 
 
 def _refuse_other_bytes(uri: str, digest: str) -> None:
@@ -78,7 +94,9 @@ def _refuse_other_bytes(uri: str, digest: str) -> None:
         now = file_sha256(uri)
     except OSError as fault:
         raise DataError(
-            f"cannot be read: {one_line(fault)}", where=uri, hint="keep files to accept them"
+            f"cannot be read: {one_line(fault)}",
+            where=uri,
+            hint="keep files to accept them or to compare with them",
         ) from fault
     if now != digest:
         raise DataError("has other bytes than when it was judged", where=uri)
@@ -119,17 +137,29 @@ def _named(name: str, types: Types) -> list[str]:
     return list(matching.find_names(types, [name]).values())
 
 
-def _write(path: Path, types: Types, pieces: Sequence[Piece], settings: ModelSettings) -> int:
+def _write(
+    path: Path,
+    types: Types,
+    pieces: Sequence[Piece],
+    settings: ModelSettings,
+    draw: Draw | None,
+) -> tuple[int, int]:
+    """Rows that were written, and that there were."""
     schema = pa.schema([pa.field(name, type_) for name, type_ in types.items()])
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    rows = 0
+    planned = sum(piece.rows for piece in pieces)
+    share = 1.0 if draw is None else min(1.0, draw.max_rows / max(1, planned))
+    rows, total = 0, 0
     with pa.OSFile(str(path), "wb") as sink, pq.ParquetWriter(sink, schema) as writer:
-        for piece in pieces:
+        for piece in counted("gathering rows", pieces, len(pieces)):
             for batch in _rows(piece, settings.columns.time):
+                total += batch.num_rows
+                if draw is not None and share < 1.0:
+                    batch = batch.filter(pa.array(draw.rng.random(batch.num_rows) < share))  # noqa: PLW2901 - fewer of its rows
                 table = _shaped(batch, schema, piece.uri, settings.batches)
                 writer.write_table(table)
                 rows += table.num_rows
-    return rows
+    return rows, total
 
 
 def _rows(piece: Piece, time_column: str | None) -> Iterator[pa.RecordBatch]:

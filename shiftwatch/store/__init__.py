@@ -9,7 +9,8 @@ One door to ``sqlite3``. ``history`` is the face; ``sqlite`` opens, locks and ch
 ``reading``, ``broken`` and ``retention`` hold the statements.
 """
 
+from shiftwatch.store.comparisons import AskedRow
 from shiftwatch.store.history import Store
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 
-__all__ = ["AcceptedFile", "Flip", "RunRow", "Store", "TimelinePoint"]
+__all__ = ["AcceptedFile", "AskedRow", "Flip", "RunRow", "Store", "TimelinePoint"]

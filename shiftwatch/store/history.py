@@ -36,7 +36,7 @@ from shiftwatch.store import (
     writing,
 )
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
-from shiftwatch.values import Acceptance, Annotation, FileFacts, Listed, Run
+from shiftwatch.values import Acceptance, Annotation, Batch, FileFacts, Listed, Run
 
 
 class Store:
@@ -285,6 +285,26 @@ class Store:
         with self._reading() as connection:
             return reading.ids_like(connection, model, beginning, limit)
 
+    def place(self, model: str, batch_id: str) -> int | None:
+        """``seq`` of the run of a batch; None if it is not stored."""
+        with self._reading() as connection:
+            return reading.place(connection, model, batch_id)
+
+    def runs_between(self, model: str, first: int, last: int, limit: int) -> tuple[RunRow, ...]:
+        """Runs from one ``seq`` to another, both included, the oldest first."""
+        with self._reading() as connection:
+            return reading.runs_between(connection, model, first, last, limit)
+
+    def runs_within(self, model: str, start: float, until: float, limit: int) -> tuple[RunRow, ...]:
+        """Runs whose events begin, or else that were judged, in that time, the oldest first."""
+        with self._reading() as connection:
+            return reading.runs_within(connection, model, start, until, limit)
+
+    def batches(self, seqs: Iterable[int]) -> tuple[Batch, ...]:
+        """What runs were of; those not stored any more are left out."""
+        with self._reading() as connection:
+            return reading.batches(connection, seqs)
+
     def document(self, model: str, batch_id: str | None = None) -> dict[str, Any] | None:
         """The JSON document of a batch, of the newest if none is named; None if unknown."""
         with self._reading() as connection:
@@ -354,11 +374,19 @@ class Store:
             return words.end(connection, model, number, by, at)
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> tuple[Annotation, ...]:
-        """What was said of a model, the newest first, with numbers below ``before``."""
+        """What was said of a model, the newest first, with numbers below ``before``.
+
+        Only what is in force at a moment (unix seconds UTC), where one is given.
+        """
         with self._reading() as connection:
-            return words.read(connection, model, limit, before)
+            return words.read(connection, model, limit, before, in_force_at)
 
     def annotations_to_come(self, now: float) -> tuple[Annotation, ...]:
         """Of all models, what is in force at a moment or will be."""
@@ -369,6 +397,21 @@ class Store:
         """Keep a comparison by the id of its content; the newest hundred of a model are kept."""
         with self._writing() as connection:
             comparisons.note(connection, identity, run)
+
+    def note_asked(self, row: comparisons.AskedRow) -> None:
+        """Keep that a comparison was asked for, or that it could not be made."""
+        with self._writing() as connection:
+            comparisons.note_asked(connection, row)
+
+    def asked(self, model: str) -> tuple[comparisons.AskedRow, ...]:
+        """Comparisons that wait or could not be made, the newest first."""
+        with self._reading() as connection:
+            return comparisons.asked(connection, model)
+
+    def interrupt_asked(self) -> None:
+        """To be called once at the start: what waited then has failed by the end before it."""
+        with self._writing() as connection:
+            comparisons.interrupt(connection)
 
     def comparison(self, model: str, identity: str) -> dict[str, Any] | None:
         """The document of a comparison; None if it is not kept."""

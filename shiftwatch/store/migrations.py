@@ -226,6 +226,15 @@ def lay_comparisons(connection: sqlite3.Connection) -> None:
     )
 
 
+def lay_asked(connection: sqlite3.Connection) -> None:
+    """Comparisons that wait, and those that could not be made: a restart must not lose them."""
+    connection.execute(
+        "CREATE TABLE asked (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
+        " model TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, reference TEXT NOT NULL,"
+        " current TEXT NOT NULL, left_out INTEGER NOT NULL, detail TEXT, UNIQUE (model, id))"
+    )
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -238,6 +247,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     lay_payloads,
     lay_annotations,
     lay_comparisons,
+    lay_asked,
 )
 """In order; the version of a file is how many of them it has."""
 

@@ -15,12 +15,12 @@ from dataclasses import fields
 from typing import Any
 
 from shiftwatch.budget import Spent
-from shiftwatch.document import dumps
-from shiftwatch.errors import StoreError
+from shiftwatch.document import batch_from, dumps
+from shiftwatch.errors import DataError, StoreError
 from shiftwatch.price import DayCost
 from shiftwatch.store.rows import AcceptedFile, Flip, RunRow, TimelinePoint
 from shiftwatch.store.sqlite import loaded_text, stored_text
-from shiftwatch.values import Acceptance, FileFacts, Listed
+from shiftwatch.values import Acceptance, Batch, FileFacts, Listed
 
 DAY_SECONDS = 86_400.0
 
@@ -184,6 +184,57 @@ def runs(
     return tuple(_run_row(row) for row in rows)
 
 
+def place(connection: sqlite3.Connection, model: str, batch_id: str) -> int | None:
+    """Number of the run of a batch; None if it is not stored."""
+    question = "SELECT seq FROM runs WHERE model = ? AND batch_id = ?"
+    row: tuple[int] | None = connection.execute(question, (model, batch_id)).fetchone()
+    return None if row is None else row[0]
+
+
+def runs_between(
+    connection: sqlite3.Connection, model: str, first: int, last: int, limit: int
+) -> tuple[RunRow, ...]:
+    """Runs from one number to another, both included, the oldest first."""
+    rows = connection.execute(
+        f"{_RUNS} WHERE model = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
+        (model, first, last, limit),
+    )
+    return tuple(_run_row(row) for row in rows)
+
+
+def runs_within(
+    connection: sqlite3.Connection, model: str, start: float, until: float, limit: int
+) -> tuple[RunRow, ...]:
+    """Runs whose first event, or else whose check, lies in a half-open stretch, the oldest first."""
+    rows = connection.execute(
+        f"{_RUNS} WHERE model = ? AND coalesce(event_time_start, judged_at) >= ?"
+        " AND coalesce(event_time_start, judged_at) < ? ORDER BY seq LIMIT ?",
+        (model, start, until, limit),
+    )
+    return tuple(_run_row(row) for row in rows)
+
+
+def batches(connection: sqlite3.Connection, seqs: Iterable[int]) -> tuple[Batch, ...]:
+    """What runs were of, in the order of their numbers; those not stored any more are left out."""
+    question = "SELECT batch_id, document FROM runs WHERE seq = ?"
+    found = (connection.execute(question, (seq,)).fetchone() for seq in seqs)
+    return tuple(_batch(packed, name) for name, packed in (row for row in found if row))
+
+
+_BATCH = '"batch":'
+
+
+def _batch(packed: bytes, batch_id: str) -> Batch:
+    """The batch of a document without the rest of it, which takes ten times as long to read."""
+    try:
+        text = zlib.decompress(packed).decode()
+        # Keys are sorted, and what comes before holds no text; else all of it is read below.
+        told, _ = json.JSONDecoder().raw_decode(text, text.index(_BATCH) + len(_BATCH))
+        return batch_from(told)
+    except (zlib.error, ValueError, DataError):
+        return batch_from(unpack(packed, batch_id).get("batch"))
+
+
 def _run_row(row: Sequence[Any]) -> RunRow:
     seq, model, batch_id, uri, verdict, alarm, *others = row
     return RunRow(seq, model, batch_id, loaded_text(uri), verdict, bool(alarm), *others)
@@ -234,7 +285,10 @@ def acceptances(connection: sqlite3.Connection, model: str) -> tuple[Acceptance,
     question = f"SELECT {columns} FROM acceptances WHERE model = ? ORDER BY seq DESC"  # noqa: S608 - names of ours
     rows = connection.execute(question, (model,)).fetchall()
     known = (dict(zip(names, row, strict=True)) for row in rows)
-    return tuple(Acceptance(**entry | {"path": loaded_text(entry["path"])}) for entry in known)
+    return tuple(
+        Acceptance(**entry | {name: loaded_text(entry[name]) for name in ("path", "note", "by")})
+        for entry in known
+    )
 
 
 def day_cost(connection: sqlite3.Connection, model: str, until: float) -> DayCost | None:

@@ -1,4 +1,4 @@
-"""`shiftwatch report --against`: stored batches held against others.
+"""`shiftwatch report --against`: stored batches or files held against others.
 
 In:    settings, a model, two sides.
 Out:   the text of the report in any format.
@@ -12,14 +12,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from shiftwatch import config
-from shiftwatch.comparison import Side, compared, plan
+from shiftwatch import config, pairing
 from shiftwatch.document import to_document
 from shiftwatch.look import reach_of
 from shiftwatch.progress import Listener
 from shiftwatch.report import Format
 from shiftwatch.reports import Archive
 from shiftwatch.settings import Settings
+from shiftwatch.sides import Side
 from shiftwatch.store import Store
 from shiftwatch.verbs.reporting import written
 from shiftwatch.watched import restored
@@ -29,12 +29,12 @@ from shiftwatch.worker import Worker
 def contrasted(
     settings: Settings, model: str, sides: tuple[Side, Side], form: Format, listener: Listener
 ) -> str:
-    """The report on stored batches (the first side) held against the second.
+    """The report on batches or files (the first side) held against the second.
 
     Raises
     ------
     ShiftwatchError
-        If there is no history, a batch is unknown, or rows are gone or changed.
+        If there is no history, a batch or file is unknown, or rows are gone or changed.
     """
     (own,) = (each for each in settings.models if each.name == model)
     with (
@@ -42,9 +42,9 @@ def contrasted(
         Worker(settings.limits, listener, reach_of(settings)) as worker,
         tempfile.TemporaryDirectory(prefix="shiftwatch-") as folder,
     ):
-        planned = plan(store, model, *sides)
         watched = restored(store, settings, own, config.fingerprint(settings, own))
         # Another process may hold the cache; rows that stand in must not lie beside the history.
         context = replace(watched.context, cache=str(Path(folder) / "references"))
-        run = compared(planned, context, worker.call, watched.past, time.time())
+        planned = pairing.planned(store, context, sides, worker.call, pairing.Bases())
+        run = pairing.compared(planned, context, worker.call, watched.past, time.time())
         return written(Archive(store, settings.alarms).report(to_document(run), form), form)

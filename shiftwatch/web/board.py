@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from shiftwatch.annotation import Draft, Remark
-from shiftwatch.comparison import Side
 from shiftwatch.report import Format
+from shiftwatch.sides import Side
 from shiftwatch.status import Snapshot
 from shiftwatch.values import Annotation, Verdict
 
@@ -22,6 +22,10 @@ class Compared(Protocol):
 
     def state(self, model: str, identity: str) -> Mapping[str, Any] | None:
         """Id, model, status, progress, reference, current, left_out; None if it is unknown."""
+        ...
+
+    def others(self, model: str) -> Sequence[Mapping[str, Any]]:
+        """Those that wait, are being made, or could not be made; as of ``state``."""
         ...
 
     def made(self, model: str, *, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
@@ -108,9 +112,17 @@ class Board(Protocol):
         ...
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
-        """What operators have said of a model, the newest first, with numbers below ``before``."""
+        """What operators have said of a model, the newest first, with numbers below ``before``.
+
+        Only what is in force at a moment, where one is given.
+        """
         ...
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:

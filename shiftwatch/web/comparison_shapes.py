@@ -8,14 +8,14 @@ Never: asks the board.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from shiftwatch.annotation import moment
-from shiftwatch.comparison import Side
 from shiftwatch.errors import DataError
 from shiftwatch.settings.fields import duration_seconds
+from shiftwatch.sides import Side
 from shiftwatch.values import Verdict
 from shiftwatch.web.shapes import JobStatus, iso_time
 
@@ -24,7 +24,7 @@ _DESCRIBED: Any = {"use_attribute_docstrings": True}
 
 @dataclass(frozen=True, slots=True)
 class CurrentSide:
-    """Batches from one to another, or of a stretch of time; empty: the newest batch."""
+    """Batches from one to another, or of a stretch of time, or files; empty: the newest batch."""
 
     __pydantic_config__: ClassVar[Any] = {**_DESCRIBED, "extra": "forbid"}
 
@@ -36,6 +36,8 @@ class CurrentSide:
     """Instead of ids: from this time of the events on, ISO 8601 in UTC."""
     until: str | None = None
     """Up to this time."""
+    files: list[str] = field(default_factory=list)
+    """Instead: paths of files and folders below the configured batches, or their addresses."""
 
     def side(self, now: float, earlier: str | None = None) -> Side:
         """As it is looked for; DataError if a time is none."""
@@ -44,7 +46,7 @@ class CurrentSide:
             seconds = None if earlier is None else duration_seconds(earlier)
         except ValueError as fault:
             raise DataError(str(fault), where="earlier") from None
-        return Side(self.first, self.last, start, until, seconds)
+        return Side(self.first, self.last, start, until, seconds, tuple(self.files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,14 @@ class ReferenceSide:
     """Instead of ids: from this time of the events on, ISO 8601 in UTC."""
     until: str | None = None
     """Up to this time."""
+    files: list[str] = field(default_factory=list)
+    """Instead: paths of files and folders below the configured batches, or their addresses."""
     earlier: str | None = None
     """Instead: the current side's own time, so much earlier, such as `7d` for last week."""
 
     def side(self, now: float) -> Side:
         """As it is looked for; DataError if a time is none."""
-        own = CurrentSide(self.first, self.last, self.start, self.until)
+        own = CurrentSide(self.first, self.last, self.start, self.until, self.files)
         return own.side(now, self.earlier)
 
 
@@ -161,6 +165,8 @@ class ComparisonsShape:
     """Newest first; a hundred are kept."""
     next: str | None
     """Path of the page after this one, null on the last."""
+    others: list[ComparisonShape] = field(default_factory=list)
+    """Those that wait, are being made, or could not be made, newest first; on the first page."""
 
 
 def comparison_shape(facts: Mapping[str, Any]) -> ComparisonShape:
@@ -221,7 +227,19 @@ _MADE = MadeShape(
 )
 EXAMPLE = asdict(_SHAPE)
 EXAMPLES = asdict(ComparisonsShape("churn", [_MADE], None))
-REQUEST_EXAMPLE = {
-    "current": {"start": "2026-09-21T14:00:00Z", "until": "2026-09-22T14:00:00Z"},
-    "reference": {"earlier": "7d"},
+EXAMPLE_DONE = EXAMPLE | {"status": "done", "progress": None, "report": _MADE.report}
+REQUEST_EXAMPLES: Any = {
+    "the same time last week": {
+        "value": {
+            "current": {"start": "2026-09-21T14:00:00Z", "until": "2026-09-22T14:00:00Z"},
+            "reference": {"earlier": "7d"},
+        }
+    },
+    "a file against the reference": {"value": {"current": {"files": ["2026-09-22.parquet"]}}},
+    "files against batches": {
+        "value": {
+            "current": {"files": ["trial/"]},
+            "reference": {"first": "5f3c5a1e9b7d2468", "last": "8a1b22c3d4e5f607"},
+        }
+    },
 }

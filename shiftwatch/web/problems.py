@@ -60,6 +60,7 @@ _MEANINGS: Mapping[int, tuple[str, str]] = {
         "Nothing that the Accept header takes is there.",
         "there is no report as 'image/png'; there is text/html, application/json",
     ),
+    409: ("It has been done already.", "churn: word 7 has ended already, by ada"),
     422: ("A value of the request cannot be used.", "query.limit: should be less than 1001"),
     500: ("The daemon could not do it; its log says more.", "config.yml:3: unknown key 'modle'"),
     503: ("Not now; ask again later.", "loading the reference of churn"),

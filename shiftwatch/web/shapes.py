@@ -240,7 +240,8 @@ class AcceptancesShape:
 def acceptance_shape(facts: Mapping[str, Any]) -> AcceptanceShape:
     """A word as the API shows it."""
     known = {item.name: facts[item.name] for item in fields(AcceptanceShape)}
-    return AcceptanceShape(**known | {"at": iso_time(facts["at"]) or ""})
+    told = {name: encodable(facts[name]) for name in ("path", "note", "by")}
+    return AcceptanceShape(**known | told | {"at": iso_time(facts["at"]) or ""})
 
 
 def model_shape(status: ModelStatus) -> ModelShape:
@@ -266,17 +267,17 @@ def model_shape(status: ModelStatus) -> ModelShape:
 
 def _broken(entry: Broken) -> BrokenShape:
     return BrokenShape(
-        uri=_text(entry.uri),
+        uri=encodable(entry.uri),
         quarantined=entry.quarantined,
         reason=entry.reason,
-        fault=_text(entry.fault),
+        fault=encodable(entry.fault),
         looks=entry.looks,
         first_at=iso_time(entry.first_at) or "",
         looked_at=iso_time(entry.looked_at) or "",
     )
 
 
-def _text(name: str) -> str:
+def encodable(name: str) -> str:
     """A name that can be encoded, whatever bytes it is made of."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 

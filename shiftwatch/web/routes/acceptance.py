@@ -9,17 +9,35 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
-from shiftwatch.annotation import Remark
+from shiftwatch.annotation import LONGEST_NAME, Remark
 from shiftwatch.web import shapes
 from shiftwatch.web.description import example, page_example
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import By, OfBoard, OfModel, paged
+from shiftwatch.web.routes.asked import OfBoard, OfModel, OfSpeaker, paged
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
 MAX_LIMIT = 1000
+
+_WHY, _WHO = "Why.", "Who says so, where there are no tokens; with tokens it is the holder's name."
+
+
+def _said(
+    speaker: OfSpeaker,
+    note: Annotated[str, Body(max_length=2000, description=_WHY)] = "",
+    by: Annotated[str, Body(max_length=LONGEST_NAME, description=_WHO)] = "",
+) -> Remark:
+    return Remark(note, speaker.called(by))
+
+
+def _asked(
+    speaker: OfSpeaker,
+    note: Annotated[str, Query(max_length=2000, description=_WHY)] = "",
+    by: Annotated[str, Query(max_length=LONGEST_NAME, description=_WHO)] = "",
+) -> Remark:
+    return Remark(note, speaker.called(by))
 
 
 @ROUTER.get(
@@ -63,7 +81,7 @@ def acceptance(
 def accept(
     board: OfBoard,
     model: OfModel,
-    by: By,
+    remark: Annotated[Remark, Depends(_said)],
     first: Annotated[
         str | None,
         Body(
@@ -77,17 +95,12 @@ def accept(
         str | None,
         Body(alias="to", min_length=1, max_length=200, description="Last batch; the newest."),
     ] = None,
-    note: Annotated[
-        str, Body(max_length=2000, description="Why.", examples=["new price list since Monday"])
-    ] = "",
 ) -> shapes.AcceptanceShape:
     """Take the rows of judged batches as the reference, until the configured one changes.
 
     Alarms start anew with the next batch. What was judged stays as it is.
     """
-    return shapes.acceptance_shape(
-        board.accept(model.name, first=first, last=last, remark=Remark(note, by))
-    )
+    return shapes.acceptance_shape(board.accept(model.name, first=first, last=last, remark=remark))
 
 
 @ROUTER.delete(
@@ -99,8 +112,7 @@ def accept(
 def undo_acceptance(
     board: OfBoard,
     model: OfModel,
-    by: By,
-    note: Annotated[str, Query(max_length=2000, description="Why.")] = "",
+    remark: Annotated[Remark, Depends(_asked)],
 ) -> shapes.AcceptanceShape:
     """End what was accepted. Alarms start anew with the next batch."""
-    return shapes.acceptance_shape(board.undo_acceptance(model.name, Remark(note, by)))
+    return shapes.acceptance_shape(board.undo_acceptance(model.name, remark))

@@ -8,10 +8,12 @@ Never: answers.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request, Response
 
+from shiftwatch.annotation import LONGEST_NAME
 from shiftwatch.status import ModelStatus, Snapshot
 from shiftwatch.web.answers import ProblemError
 from shiftwatch.web.board import Board
@@ -52,10 +54,27 @@ def unknown_model(name: str, names: list[str]) -> ProblemError:
 ANONYMOUS = "anonymous"
 
 
-def _by(request: Request) -> str:
-    """Who asks, by the token shown; nobody is asked for a name where there are no tokens."""
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who asks for a change; ``holder`` is None where there are no tokens."""
+
+    holder: str | None = None
+
+    def called(self, claimed: str) -> str:
+        """The name that is put on record: what somebody claims counts only without tokens.
+
+        Examples
+        --------
+        >>> Speaker("ada").called("eve"), Speaker().called(" eve "), Speaker().called("")
+        ('ada', 'eve', 'anonymous')
+        """
+        return self.holder or claimed.strip()[:LONGEST_NAME] or ANONYMOUS
+
+
+def _speaker(request: Request) -> Speaker:
+    """Who asks, by the token shown."""
     holder: Holder | None = getattr(request.state, "holder", None)
-    return ANONYMOUS if holder is None else holder.name
+    return Speaker() if holder is None else Speaker(holder.name)
 
 
 def paged(response: Response, following: str | None) -> str | None:
@@ -65,7 +84,7 @@ def paged(response: Response, following: str | None) -> str | None:
     return following
 
 
-By = Annotated[str, Depends(_by)]
+OfSpeaker = Annotated[Speaker, Depends(_speaker)]
 OfBoard = Annotated[Board, Depends(_board)]
 OfSnapshot = Annotated[Snapshot, Depends(_snapshot)]
 OfModel = Annotated[ModelStatus, Depends(_status)]

@@ -44,23 +44,29 @@ def made(
         int | None, Query(ge=0, le=2**63 - 1, description="Only those with a smaller `seq`.")
     ] = None,
 ) -> shapes.ComparisonsShape:
-    """Newest first. Follow `next` to read all of them."""
+    """Newest first. Follow `next` to read all of them. What is under way is told beside them."""
     rows = board.comparisons.made(model.name, limit=limit, before=before)
     following = None
     if len(rows) == limit:
         following = f"{shapes.path(model.name)}?limit={limit}&before={rows[-1]['seq']}"
+    others = board.comparisons.others(model.name) if before is None else ()
     return shapes.ComparisonsShape(
-        model.name, [shapes.made_shape(row) for row in rows], paged(response, following)
+        model.name,
+        [shapes.made_shape(row) for row in rows],
+        paged(response, following),
+        [shapes.comparison_shape(facts) for facts in others],
     )
 
 
 @ROUTER.post(
     "/api/v1/models/{model}/comparisons",
     tags=["models"],
-    summary="Compare stored batches",
+    summary="Compare batches or files",
     status_code=202,
+    response_model=shapes.ComparisonShape,
     responses={
-        **example(shapes.EXAMPLE, 202, "Accepted, or made before; `status` tells."),
+        **example(shapes.EXAMPLE, 202, "Accepted; `status_url` tells how it goes."),
+        **example(shapes.EXAMPLE_DONE, 200, "Made before: its report is there."),
         **described(400, 403, 404, 422, 503),
     },
 )
@@ -70,10 +76,10 @@ def compare(
     model: OfModel,
     body: Annotated[
         shapes.ComparisonRequest | None,
-        Body(openapi_examples={"last week": {"value": shapes.REQUEST_EXAMPLE}}),
+        Body(openapi_examples=shapes.REQUEST_EXAMPLES),
     ] = None,
 ) -> shapes.ComparisonShape:
-    """Hold batches against the reference, against other batches, or against the same time last week.
+    """Hold batches or files against the reference, against others, or the same time last week.
 
     It stands alone: it enters no history and raises no alarm. Asked again, the one that was made is
     answered, as long as neither side nor the configuration has changed.
@@ -81,6 +87,7 @@ def compare(
     current, reference = (body or shapes.ComparisonRequest()).sides(board.clock())
     shape = shapes.comparison_shape(board.compare(model.name, current, reference))
     response.headers["location"] = shape.status_url
+    response.status_code = 200 if shape.status == "done" else 202
     return shape
 
 

@@ -19,6 +19,7 @@ from shiftwatch.web.answers import ProblemError, page_headers
 from shiftwatch.web.description import example, html_example
 from shiftwatch.web.problems import ANY_OTHER, described
 from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel, OfSnapshot
+from shiftwatch.web.tokens import Holder
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -36,6 +37,7 @@ def overview(
     state: Annotated[
         str, Query(max_length=40, description="Only those with a badge of this kind.")
     ] = "",
+    page: Annotated[int, Query(ge=1, le=10_000, description="Of 100 models each.")] = 1,
 ) -> HTMLResponse:
     """A page for people: every model, its state in words, its timeline, links to its reports.
 
@@ -43,8 +45,8 @@ def overview(
     come; it is whole without.
     """
     with AT_WORK:
-        page = pages.overview(board, pages.Asked(q, state))
-    return HTMLResponse(page, headers=_headers())
+        text = pages.overview(board, pages.Asked(q, state, page))
+    return HTMLResponse(text, headers=_headers())
 
 
 def _headers() -> dict[str, str]:
@@ -62,6 +64,7 @@ def _headers() -> dict[str, str]:
     },
 )
 def model_page(
+    request: Request,
     board: OfBoard,
     model: OfModel,
     state: Annotated[
@@ -73,8 +76,13 @@ def model_page(
 ) -> HTMLResponse:
     """A page for people: a model at length, what operators said, and forms for them."""
     with AT_WORK:
-        page = one.model_page(board, model, one.Asked(state or None, before))
+        page = one.model_page(board, model, one.Asked(state or None, before), _reader(request))
     return HTMLResponse(page, headers=_headers())
+
+
+def _reader(request: Request) -> one.Reader:
+    holder: Holder | None = getattr(request.state, "holder", None)
+    return one.Reader() if holder is None else one.Reader(holder.name, holder.role == "operator")
 
 
 @ROUTER.get(
