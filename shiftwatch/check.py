@@ -127,7 +127,8 @@ def check(watched: Watch, request: Check) -> Checked:
         fit = fitted(watched, span)
     with stopwatch.stage("test"):
         watched, gathered = fit.watched, _doubted(gathered, fit)
-        current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
+        address = watched.address(request.batch.id)
+        current = Current(gathered.sample, _absent(watched.reference, gathered), address)
         plan = _affordable(watched.plan, request)
         evaluation = evaluate(watched.reference, current, plan, watched.root, stopwatch)
         estimated = _estimated(watched.reference, gathered)
@@ -180,7 +181,7 @@ def _gather(watched: Watch, request: Check, stopwatch: Stopwatch) -> _Gathered:
             wanted,
             root=settings.batches,
             max_rows=min(allowed, fitting_rows),
-            rng=generator(watched.context.seed, batch.id, "rows"),
+            rng=generator(watched.context.seed, watched.address(batch.id), "rows"),
             time_column=settings.columns.time,
         )
     little = fitting_rows < allowed
