@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shiftwatch.performance import estimate, isotonic, prepare, probability_columns
+from shiftwatch.performance import estimate, prepare
+from shiftwatch.performance.answers import probability_columns
+from shiftwatch.performance.isotonic import isotonic
 from shiftwatch.report import render_html
 from shiftwatch.sample import Sample, categorical, numeric
 from shiftwatch.settings import ColumnSettings, KsSettings, ModelSettings, TestsSettings
@@ -112,7 +114,7 @@ def test_several_classes_with_texts_as_labels() -> None:
 def test_isotonic_rises_and_keeps_the_mean(pairs: list[tuple[float, int]]) -> None:
     x = np.array([a for a, _ in pairs])
     y = np.array([float(b) for _, b in pairs])
-    knots, fitted = isotonic(x, y)
+    knots, fitted, _ = isotonic(x, y)
     assert np.all(np.diff(knots) > 0)
     assert np.all(np.diff(fitted) >= -1e-12)
     assert np.interp(x, knots, fitted).mean() == pytest.approx(y.mean(), abs=1e-9)
@@ -123,7 +125,7 @@ def test_isotonic_is_scikit_learns() -> None:
 
     rng = np.random.default_rng(0)
     x, y = rng.random(500), (rng.random(500) < 0.6).astype(float)
-    knots, fitted = isotonic(x, y)
+    knots, fitted, _ = isotonic(x, y)
     theirs = IsotonicRegression().fit(x, y).predict(x)
     assert np.interp(x, knots, fitted) == pytest.approx(theirs, abs=1e-6)
 
@@ -157,8 +159,7 @@ def test_a_batch_without_predictions_or_with_few_says_so() -> None:
 def test_scores_that_do_not_sum_to_one_are_no_classes() -> None:
     rng = np.random.default_rng(0)
     columns = [numeric(name, rng.random(300), "prediction") for name in ("a", "b")]
-    schema = [SchemaColumn(c.name, "numeric", "prediction", "double") for c in columns]
-    assert probability_columns(Sample(300, tuple(columns)), schema) == []
+    assert probability_columns(Sample(300, tuple(columns)), ["a", "b"]) == []
 
 
 # --- the whole way -----------------------------------------------------------------------------
