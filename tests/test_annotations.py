@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import urllib.request
 from collections.abc import Iterator
@@ -25,9 +24,10 @@ from shiftwatch.store import Store, migrations
 from shiftwatch.store.sqlite import connect_writer
 from shiftwatch.values import Acceptance, Annotation
 from shiftwatch.web.routes.asked import Speaker
+from shiftwatch.web.tokens import made
 from tests import sample_runs
 from tests.test_accept import CONFIG, free_port, house, wait_for
-from tests.test_daemon import running
+from tests.test_daemon import Running, running
 from tests.test_desk import MODEL, Office, _run
 from tests.test_web import ask, board_of, get, problem
 
@@ -443,35 +443,61 @@ def test_the_verbs_refuse_in_words(house: Path, arguments: tuple[str, ...], told
     assert (status, told in fault) == (2, True), fault
 
 
+SILENT = 'shiftwatch_silenced{model="churn",scope="input"} 1.0'
+
+
+def configured(house: Path, web: str = "") -> None:
+    """A daemon that looks every second, on a free port."""
+    listen = f'web: {{listen: "127.0.0.1:{free_port()}"{web}}}\n'
+    text = f"{CONFIG}schedule: {{every: 1s}}\n{listen}"
+    (house / "shiftwatch.yml").write_text(text, encoding="utf-8")
+
+
+def asked(daemon: Running, path: str, token: str) -> str:
+    request = urllib.request.Request(daemon.url + path)
+    request.add_header("authorization", f"Bearer {token}")
+    request.add_header("x-forwarded-user", "mallory")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
 @pytest.mark.slow
 def test_a_running_daemon_keeps_what_the_verb_says_with_the_name_of_the_token(
     house: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = CliRunner().invoke(app, ["token", "alice", "--role", "operator"])
-    (house / "tokens.txt").write_text(made.stdout, encoding="utf-8")
-    token = made.stderr.split()[-1]
-    web = f'web: {{listen: "127.0.0.1:{free_port()}", tokens_file: tokens.txt}}\n'
-    (house / "shiftwatch.yml").write_text(
-        f"{CONFIG}schedule: {{every: 1s}}\n{web}", encoding="utf-8"
-    )
+    token, known = made("alice", "operator")
+    reading, other = made("bob", "read-only")
+    (house / "tokens.txt").write_text(f"{known}\n{other}\n", encoding="utf-8")
+    configured(house, ", tokens_file: tokens.txt")
     with running(house) as daemon:
+        for shown, told in ((None, "a token is needed"), (reading, "token of bob is read-only")):
+            if shown is not None:
+                monkeypatch.setenv("SHIFTWATCH_TOKEN", shown)
+            status, _, fault = verb(house, "silence", "--until", "2h")
+            assert (status, told in fault) == (70, True), fault
         monkeypatch.setenv("SHIFTWATCH_TOKEN", token)
         status, said, fault = verb(house, "silence", "release", "--until", "2h", "--by", "mallory")
         assert status == 0, fault
         assert "by alice: release" in said, "the token says who, not the one who asks"
-
-        def asked(path: str) -> str:
-            request = urllib.request.Request(daemon.url + path)
-            request.add_header("authorization", f"Bearer {token}")
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return str(answer.read().decode())
-
-        line = 'shiftwatch_silenced{model="churn",scope="input"} 1.0'
-        wait_for(lambda: line in asked("/metrics"))
-        (kept,) = json.loads(asked(PATH))["annotations"]
+        wait_for(lambda: SILENT in asked(daemon, "/metrics", token))
+    with running(house) as daemon:
+        assert SILENT in asked(daemon, "/metrics", token), "from the first scrape on"
+        (kept,) = json.loads(asked(daemon, PATH, token))["annotations"]
         assert (kept["by"], kept["in_force"]) == ("alice", True)
-        assert verb(house, "silence", "--end", str(kept["id"]))[0] == 0
-        assert line not in asked("/metrics")
-        os.environ.pop("SHIFTWATCH_TOKEN")
-        status, _, fault = verb(house, "silence", "--until", "2h")
-        assert (status, "operator" in fault) == (70, True)
+        assert verb(house, "silence", "--end", str(kept["id"]), "--by", "mallory")[0] == 0
+        assert SILENT not in asked(daemon, "/metrics", token)
+        status, _, fault = verb(house, "silence", "--end", str(kept["id"]))
+        assert (status, "has ended already, by alice" in fault) == (2, True), fault
+    lines = [json.loads(text) for text in (house / "log.txt").read_text().splitlines()]
+    events = {line["event"]: line for line in lines}
+    assert events["annotated"]["by"] == events["annotation ended"]["ended_by"] == "alice"
+
+
+@pytest.mark.slow
+def test_without_tokens_a_running_daemon_takes_the_name_of_who_types(house: Path) -> None:
+    configured(house)
+    with running(house) as daemon:
+        assert "by carol: sale" in verb(house, "annotate", "sale", "--by", "carol")[1]
+        assert verb(house, "annotate", "--end", "1", "--by", "dave")[0] == 0
+        (kept,) = json.loads(asked(daemon, PATH, ""))["annotations"]
+        assert (kept["by"], kept["ended_by"]) == ("carol", "dave")

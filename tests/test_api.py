@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from shiftwatch.annotation import Draft, Remark
 from shiftwatch.errors import DataError
+from shiftwatch.report import MEDIA_TYPES
 from shiftwatch.store import Store
 from tests import sample_runs
+from tests.conftest import absent
+from tests.schema import valid_report
 from tests.test_desk import MODEL, Office, _run
 from tests.test_web import (
     TableBoard,
@@ -28,6 +32,89 @@ from tests.test_web import (
 )
 
 CHURN = "/api/v1/models/churn"
+
+
+# The description
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    document: dict[str, Any] = get(board_of(), "/openapi.json").json()
+    return document
+
+
+def media(part: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything with a schema and examples of it: bodies, answers, headers, parameters."""
+    if isinstance(part, dict):
+        if "schema" in part:
+            yield path, part
+        for name, inner in part.items():
+            yield from media(inner, f"{path} {name}")
+    elif isinstance(part, list):
+        for place, inner in enumerate(part):
+            yield from media(inner, f"{path} {place}")
+
+
+def examples(part: dict[str, Any]) -> list[Any]:
+    own = [part["example"]] if "example" in part else []
+    named = [each["value"] for each in part.get("examples", {}).values()]
+    return own + named + list(part["schema"].get("examples", ()))
+
+
+def test_the_description_is_openapi_3_1(described: dict[str, Any]) -> None:
+    try:
+        from schemathesis.specs.openapi.definitions import OPENAPI_31  # noqa: PLC0415
+    except ImportError:
+        absent("package schemathesis")
+    faults = jsonschema_rs.Draft202012Validator(OPENAPI_31).iter_errors(described)
+    assert [(list(fault.instance_path), fault.message[:200]) for fault in faults] == []
+    for name, schema in described["components"]["schemas"].items():
+        assert jsonschema_rs.meta.is_valid(schema), name
+
+
+def test_every_answer_and_body_has_an_example_and_every_example_fits_its_schema(
+    described: dict[str, Any],
+) -> None:
+    seen = 0
+    for path, part in media(described["paths"]):
+        found = examples(part)
+        assert (
+            found
+            or " parameters " in path
+            or path.endswith("acceptance post requestBody content application/json")
+        ), path
+        whole = {**part["schema"], "components": described["components"]}
+        judge = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+        for each in found:
+            seen += 1
+            assert [fault.message[:200] for fault in judge.iter_errors(each)] == [], path
+    assert seen > 150
+
+
+def test_the_report_in_the_description_is_the_published_one(described: dict[str, Any]) -> None:
+    answer = described["paths"]["/api/v1/models/{model}/report"]["get"]["responses"]["200"]
+    told = answer["content"]["application/json"]
+    assert told["schema"] == {"$ref": "#/components/schemas/Report"}
+    valid_report(told["example"])
+    assert set(answer["content"]) == set(MEDIA_TYPES.values())
+
+
+def test_the_description_says_what_needs_a_token_where_there_are_tokens() -> None:
+    open_to_all, closed = board_of(), board_of()
+    open_to_all.effective_config = lambda: {"web": {"tokens_file": None}}  # type: ignore[method-assign]
+    web = {"tokens_file": "***", "public": ["/metrics", "/healthz", "/events/churn"]}
+    closed.effective_config = lambda: {"web": web}  # type: ignore[method-assign]
+    assert "security" not in get(open_to_all, "/openapi.json").json()
+    told = get(closed, "/openapi.json").json()
+    assert set(told["components"]["securitySchemes"]) == {"token", "password"}
+    assert told["security"] == [{"token": []}, {"password": []}]
+    free = {
+        path
+        for path, methods in told["paths"].items()
+        for operation in methods.values()
+        if operation.get("security") == []
+    }
+    assert free == {"/metrics", "/healthz"}
 
 
 # Pages of lists

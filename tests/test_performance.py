@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,44 @@ def test_isotonic_is_scikit_learns() -> None:
     knots, fitted, _ = isotonic(x, y)
     theirs = IsotonicRegression().fit(x, y).predict(x)
     assert np.interp(x, knots, fitted) == pytest.approx(theirs, abs=1e-6)
+
+
+# --- real streams, whose labels are known ------------------------------------------------------
+
+STREAMS = {
+    # In order: files, score, label, parts, of how many the band holds the truth.
+    "synthetic_car_loan_nml": ("monitoring", "y_pred_proba", "repaid", 10, 10),
+    "hotel_booking": ("monitoring", "y_pred_proba", "is_canceled", 11, 7),
+    # Other places, where labels go with inputs otherwise: what no method without labels can see.
+    "california_housing_nml": ("analysis", "y_pred_proba", "clf_target", 6, 2),
+}
+
+
+def parts_of(path: Path, score: str, label: str, count: int) -> list[tuple[Floats, Floats]]:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    table = pq.read_table(path, columns=[score, label])
+    scores = table.column(score).to_numpy().astype(float)
+    labels = table.column(label).to_numpy().astype(float)
+    edges = [k * scores.size // count for k in range(count + 1)]
+    return [(scores[a:b], labels[a:b]) for a, b in pairwise(edges)]
+
+
+@pytest.mark.parametrize("name", sorted(STREAMS))
+def test_in_real_streams_the_band_holds_the_truth_as_often_as_we_say(
+    name: str, shared_data: Path
+) -> None:
+    later, score, label, count, told = STREAMS[name]
+    ((scores, labels),) = parts_of(shared_data / name / "reference.parquet", score, label, 1)
+    prepared = prepare(sample_of(scores, labels), SCHEMA, LABEL)
+    inside = 0
+    for batch, truth in parts_of(shared_data / name / f"{later}.parquet", score, label, count):
+        found = estimate(prepared, sample_of(batch))
+        right = float(((batch > 0.5) == truth).mean())
+        luck = 1.96 * (right * (1 - right) / batch.size) ** 0.5
+        change = right - found["reference"]
+        inside += found["change_low"] - luck <= change <= found["change_high"] + luck
+    assert inside == told
 
 
 # --- where there is no estimate ----------------------------------------------------------------

@@ -627,7 +627,8 @@ def test_a_long_body_is_refused_unread() -> None:
 
 def test_batches_are_accepted_and_the_word_can_be_taken_back() -> None:
     board, path = board_of(), "/api/v1/models/churn/acceptance"
-    assert get(board, path).json() == {"model": "churn", "in_force": None, "history": []}
+    empty = {"model": "churn", "in_force": None, "history": [], "next": None}
+    assert get(board, path).json() == empty
     body = {"from": "a1", "to": "b2", "note": "new prices"}
     said = ask(board, "POST", path, json=body)
     assert said.status_code == 201
@@ -1089,6 +1090,9 @@ from shiftwatch.web import create_app
 class Board:
     def snapshot(self):
         return Snapshot((), "1", "3.11", 100, ready=True)
+
+    def effective_config(self):
+        return {}
 
 async def ask():
     transport = httpx.ASGITransport(create_app(Board()))

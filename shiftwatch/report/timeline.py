@@ -165,8 +165,8 @@ def _annotated(words: _Words, points: Sequence[Point]) -> Iterator[Stretch]:
     for word in sorted(own, key=lambda each: -each.start):
         ended = min(word.until or math.inf, word.ended_at or math.inf)
         until = f" to {when(ended)}" if math.isfinite(ended) else ""
-        by = f" by {said(word.by, 40)}" if word.by else ""
-        text = f"{_KINDS[word.kind]}, {when(word.start)}{until}{by}"
+        scopes = f" of {', '.join(word.scopes)}" if word.scopes else ""
+        text = f"{_KINDS[word.kind]}{scopes}, {when(word.start)}{until}{_by(word)}"
         yield Stretch(_with_text(text, word.text), *_covered(points, word.start, ended))
 
 
@@ -178,8 +178,12 @@ def _accepted(words: _Words, points: Sequence[Point]) -> Iterator[Stretch]:
     }
     own = (word for word in words if isinstance(word, Acceptance))
     for word in sorted(own, key=lambda each: -each.at):
-        text = _with_text(f"{said_of[word.kind]}, {when(word.at)}", word.note)
+        text = _with_text(f"{said_of[word.kind]}, {when(word.at)}{_by(word)}", word.note)
         yield Stretch(text, *_covered(points, word.at, word.at))
+
+
+def _by(word: Annotation | Acceptance) -> str:
+    return f" by {said(word.by, 40)}" if word.by else ""
 
 
 def _with_text(text: str, words: str) -> str:

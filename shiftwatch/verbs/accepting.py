@@ -20,6 +20,7 @@ from shiftwatch.acceptance import Proposal, Span, propose
 from shiftwatch.annotation import Remark
 from shiftwatch.errors import StoreInUseError
 from shiftwatch.monitor import Monitor
+from shiftwatch.report import visible
 from shiftwatch.settings import Settings
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance
@@ -99,8 +100,9 @@ def told(word: Acceptance | Mapping[str, Any]) -> list[str]:
     facts = asdict(word) if isinstance(word, Acceptance) else word
     if facts["kind"] == "accepted":
         name = Path(facts["path"]).name
+        by = f", by {visible(facts['by'])}" if facts["by"] else ""
         return [
-            f"{facts['model']}: accepted {facts['rows']} rows as the reference, {name}",
+            f"{facts['model']}: accepted {facts['rows']} rows as the reference, {name}{by}",
             "It is in force from the next batch on; shiftwatch accept --undo returns.",
         ]
     return [f"{facts['model']}: the configured reference is in force again"]

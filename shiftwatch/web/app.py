@@ -31,7 +31,7 @@ def build(board: Board) -> FastAPI:
     app.state.board = board
     for router in ROUTERS:
         app.include_router(router)
-    app.state.description = describe(app)
+    app.state.description = describe(app, board.effective_config().get("web", {}))
     app.add_middleware(Packing)
     app.add_middleware(Options, methods=methods)
     app.add_middleware(Guard)

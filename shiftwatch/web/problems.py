@@ -84,7 +84,12 @@ def _description(status: int) -> dict[str, Any]:
 ANY_OTHER: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "Any other fault.",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": document(429, "more than 50 requests a second", "/..."),
+            }
+        },
     }
 }
 

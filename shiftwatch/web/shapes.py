@@ -438,6 +438,9 @@ _ACCEPTANCE_EXAMPLE = AcceptanceShape(
     by="ada",
 )
 
+CHECK_REQUEST = {"path": _BATCH_EXAMPLE.uri}
+"""An example of a body."""
+
 EXAMPLES: Mapping[str, dict[str, Any]] = {
     "models": asdict(ModelsShape([_MODEL_EXAMPLE])),
     "model": asdict(_MODEL_EXAMPLE),

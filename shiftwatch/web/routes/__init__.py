@@ -40,5 +40,6 @@ def methods(path: str) -> list[str]:
     (['POST', 'PUT'], ['DELETE', 'GET', 'HEAD', 'POST'], [])
     """
     routes = [each for router in ROUTERS for each in router.routes if isinstance(each, APIRoute)]
-    found = {way for each in routes if each.path_regex.match(path) for way in each.methods or ()}
+    matching = [each for each in routes if each.path_regex.match(path)]
+    found = {way for each in matching for way in each.methods or ()}
     return sorted(found | ({"HEAD"} if "GET" in found else set()))

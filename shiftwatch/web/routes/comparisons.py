@@ -14,9 +14,10 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from shiftwatch.report import Format
 from shiftwatch.web import comparison_shapes as shapes
 from shiftwatch.web.answers import ProblemError
-from shiftwatch.web.description import REPORT, REPORT_EXAMPLE, example, page_example
+from shiftwatch.web.description import example, page_example
 from shiftwatch.web.formats import answered, wanted
 from shiftwatch.web.problems import ANY_OTHER, described
+from shiftwatch.web.report_shape import REPORT_RESPONSES
 from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel, paged
 
 ROUTER = APIRouter(responses=ANY_OTHER)
@@ -112,17 +113,7 @@ def comparison_state(
     summary="Report of a comparison",
     response_class=Response,
     responses={
-        200: {
-            "description": "The report, in the format asked for.",
-            "content": {
-                "application/json": {"schema": REPORT, "example": REPORT_EXAMPLE},
-                **{
-                    kind: {"schema": {"type": "string"}}
-                    for kind in ("text/html", "text/markdown", "text/csv")
-                },
-            },
-        },
-        304: {"description": "The report is the one that `If-None-Match` names."},
+        **REPORT_RESPONSES,
         **described(404, 406, 422, 503),
     },
 )

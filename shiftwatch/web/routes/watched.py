@@ -8,10 +8,10 @@ Never: runs a test in a request.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 
 from shiftwatch.values import Verdict
 from shiftwatch.web import shapes
@@ -90,10 +90,17 @@ def batches(  # noqa: PLR0913 - a parameter of the query each
     state: Annotated[Verdict | None, Query(description="Only those with this answer.")] = None,
     since: Annotated[
         datetime | None,
-        Query(description="Only those that begin then or later: by event, else by check; UTC."),
+        Query(
+            description="Only those that begin then or later: by event, else by check; UTC.",
+            examples=["2026-09-21T00:00:00Z"],
+        ),
     ] = None,
     until: Annotated[
-        datetime | None, Query(description="Only those that begin before, likewise.")
+        datetime | None,
+        Query(
+            description="Only those that begin before, likewise.",
+            examples=["2026-09-22T00:00:00Z"],
+        ),
     ] = None,
 ) -> shapes.BatchesShape:
     """Stored verdicts, newest first. Follow `next`, or the header `Link`, to read all of them."""
@@ -103,7 +110,7 @@ def batches(  # noqa: PLR0913 - a parameter of the query each
         lines = [shapes.batch_shape(model.name, row) for row in rows]
     following = None
     if len(lines) == limit:
-        kept: dict[str, Any] = {"limit": limit, "before": lines[-1].seq, "state": state}
+        kept: dict[str, object] = {"limit": limit, "before": lines[-1].seq, "state": state}
         kept |= {"since": since and since.isoformat(), "until": until and until.isoformat()}
         chosen = urlencode({name: value for name, value in kept.items() if value is not None})
         following = f"{shapes.batches_path(model.name)}?{chosen}"
@@ -131,7 +138,10 @@ def check(
     response: Response,
     board: OfBoard,
     model: OfModel,
-    body: shapes.CheckRequest | None = None,
+    body: Annotated[
+        shapes.CheckRequest | None,
+        Body(openapi_examples={"one file": {"value": shapes.CHECK_REQUEST}}),
+    ] = None,
 ) -> shapes.JobShape:
     """Check all due batches, or report on one file inside the configured prefix.
 

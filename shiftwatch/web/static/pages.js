@@ -82,8 +82,8 @@
     const count = points.when.length;
     return {
       width: place.clientWidth || 600,
-      height: small ? 84 : "tall" in place.dataset ? 260 : 160,
-      padding: [6, 8, 0, 0],
+      height: small ? 54 : "tall" in place.dataset ? 260 : 160,
+      padding: small ? [2, 2, 2, 0] : [6, 8, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: true, y: false, setScale: true }, y: false },
       scales: { x: { time: false, range: () => [-0.5, count - 0.5] }, y: { range: [0, 1] } },
@@ -98,15 +98,14 @@
       },
       axes: [
         {
+          show: !small,
           stroke: () => colour("--soft"),
           grid: { show: false },
           ticks: { show: false },
           values: (_chart, splits) =>
             splits.map((at) => (Number.isInteger(at) && points.when[at] ? points.when[at].slice(5) : "")),
           space: 130,
-          size: small ? 20 : 30,
-          gap: 2,
-          font: small ? "11px system-ui" : "12px system-ui",
+          size: 30,
         },
         {
           stroke: () => colour("--soft"),
@@ -142,7 +141,11 @@
     canvas.setAttribute("aria-valuemin", "1");
     canvas.setAttribute("aria-valuemax", String(count));
     const under = element("p", { className: "small soft under" });
-    if (!("small" in place.dataset)) under.append(key("i", "inputs"), key("o", "predictions"));
+    const has = (ratios) => ratios.some((ratio) => ratio !== null);
+    if (!("small" in place.dataset)) {
+      if (has(points.input)) under.append(key("i", "inputs"));
+      if (has(points.prediction)) under.append(key("o", "predictions"));
+    }
     under.append(line, reset);
     place.replaceChildren(canvas, under);
     const xs = points.when.map((_, at) => at);
