@@ -11,6 +11,8 @@ import pytest
 
 from shiftwatch.values import Evidence, Verdict
 from shiftwatch.web import create_app
+from shiftwatch.web.gate import Access
+from shiftwatch.web.tokens import TokenFile
 from tests.browsing import (
     SCHEMES,
     WIDTHS,
@@ -24,8 +26,9 @@ from tests.browsing import (
 from tests.test_accept import CONFIG, wait_for, write
 from tests.test_accept import house as folder
 from tests.test_daemon import Running, running
+from tests.test_gate import OPERATING, OPERATOR, READER, READING
 from tests.test_server import served
-from tests.test_web import TableBoard, row_of, run_of, snapshot_of, status_of
+from tests.test_web import TableBoard, board_of, row_of, run_of, snapshot_of, status_of
 
 __all__ = ["folder"]  # a fixture
 pytestmark = pytest.mark.slow  # a browser and a daemon
@@ -112,13 +115,15 @@ def test_a_daemon_that_is_gone_is_said_so(folder: Path, shown: Browser) -> None:
     page.wait_for_selector("#live:text('No connection since')")
 
 
+SEEN_WHOLE = "whole => document.querySelector('.under button').hidden === whole"
+"""Whether the way back from a zoom is offered."""
+
+
 def drawn(page: Any) -> str:
     return str(page.evaluate("document.querySelector('.chart canvas').toDataURL()"))
 
 
-def test_a_timeline_zooms_by_dragging_and_back_by_a_double_click(
-    daemon: Running, shown: Browser
-) -> None:
+def test_a_timeline_zooms_by_dragging_and_back_by_a_button(daemon: Running, shown: Browser) -> None:
     page = ready(shown.open(daemon.url + "/"))
     page.wait_for_selector(".chart canvas")
     whole = drawn(page)
@@ -129,11 +134,36 @@ def test_a_timeline_zooms_by_dragging_and_back_by_a_double_click(
     page.mouse.move(box["x"] + 0.6 * box["width"], middle, steps=5)
     page.mouse.up()
     page.wait_for_timeout(200)
+    page.wait_for_function(SEEN_WHOLE, arg=False)
     assert drawn(page) != whole
     assert page.url == daemon.url + "/", "a drag opens no report"
-    page.mouse.dblclick(box["x"] + 0.3 * box["width"], middle)
-    page.wait_for_timeout(200)
-    assert page.url == daemon.url + "/" or "/report" in page.url
+    page.locator("button:text('Show all')").click()
+    page.wait_for_function(SEEN_WHOLE, arg=True)
+    assert page.url == daemon.url + "/"
+
+
+def test_a_timeline_is_read_zoomed_and_followed_by_the_keyboard(
+    daemon: Running, shown: Browser
+) -> None:
+    page = ready(shown.open(daemon.url + MODEL))
+    plot = page.get_by_role("slider", name="Checks of churn")
+    plot.focus()
+    newest = plot.get_attribute("aria-valuetext")
+    assert "shift, alarm on; inputs" in newest
+    page.keyboard.press("Home")
+    page.wait_for_function("document.querySelector('.plot').ariaValueNow === '1'")
+    assert "no shift" in plot.get_attribute("aria-valuetext")
+    assert plot.get_attribute("aria-valuetext") == page.inner_text(".told")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('.plot').ariaValueNow === '2'")
+    page.keyboard.press("+")
+    page.wait_for_function(SEEN_WHOLE, arg=False)
+    page.keyboard.press("Escape")
+    page.wait_for_function(SEEN_WHOLE, arg=True)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/report?**")
+    oldest_but_one = daemon.json("/api/v1/models/churn/batches")["batches"][2]["batch_id"]
+    assert oldest_but_one in page.url
 
 
 def test_a_click_on_a_check_opens_its_report(daemon: Running, shown: Browser) -> None:
@@ -156,6 +186,8 @@ def test_an_operator_silences_annotates_and_compares_on_the_page(
     def form(title: str) -> Any:
         return page.locator("form", has=page.locator(f"h3:text-is('{title}')"))
 
+    for title in ("Silence", "Compare"):
+        form(title).locator("summary").click()
     form("Silence").locator("[name=until]").fill("2h")
     form("Silence").locator("[name=text]").fill("<b>release</b>")
     form("Silence").locator("button").click()
@@ -190,9 +222,62 @@ def test_the_keyboard_alone_reaches_everything(daemon: Running, shown: Browser) 
                 "document.activeElement.outerHTML.slice(0, 80) + document.activeElement.name"
             )
         )
-    for part in ('href="/"', 'name="until"', 'name="state"', "<button", "<summary"):
-        found = any(part in each for each in reached)
-        assert found or part == "<summary", part
+    for part in ('href="/"', 'role="slider"', 'name="state"', "<button", "<summary"):
+        assert any(part in each for each in reached), part
+    page.locator("summary", has_text="Silence").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "until"
+
+
+def test_an_operator_takes_a_word_back_and_the_timeline_shows_it_while_it_holds(
+    daemon: Running, shown: Browser
+) -> None:
+    watched = shown.open(daemon.url + MODEL)
+    page = ready(watched)
+    page.locator("summary", has_text="Annotate").click()
+    form = page.locator("form", has=page.locator("h3:text-is('Annotate')"))
+    form.locator("[name=text]").fill("<i>campaign</i>")
+    form.locator("[name=start]").fill("2026-01-01T01:30:00Z")
+    form.locator("[name=by]").fill("Ada")
+    form.locator("button").click()
+    page.wait_for_selector("#said :text('in force')")
+    assert "Ada" in page.inner_text("#said")
+    assert "known change: <i>campaign</i>" in page.inner_text(".told")
+    plain = shown.open(daemon.url + MODEL, script=False).page
+    assert plain.locator("path.said title").text_content() == "known change: <i>campaign</i>"
+    page.locator("#said button:text-is('End')").click()
+    page.wait_for_selector("#said :text('ended by')")
+    assert page.locator("#said button").count() == 0
+    assert violations(page) == []
+    assert watched.faults == []
+
+
+# --- who may ------------------------------------------------------------------------------------
+
+
+def test_a_token_that_only_reads_is_shown_the_page_and_no_form(
+    shown: Browser, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"{READING}\n{OPERATING}\n", encoding="utf-8")
+    board = board_of(rows=[row_of(1)])
+    with served(create_app(board, Access(TokenFile(str(path))))) as port:
+        address = f"http://127.0.0.1:{port}{MODEL}"
+        reads = shown.open(address, credentials=("", READER))
+        page = ready(reads)
+        assert "is read-only" in page.inner_text("#do")
+        assert page.locator(".forms").count() == 0
+        told = page.evaluate(
+            "fetch('/api/v1/models/churn/checks', {method: 'POST'}).then(a => a.json())"
+        )
+        assert told["status"] == 403
+        assert violations(page) == []
+        page = ready(shown.open(address, credentials=("", OPERATOR)))
+        page.locator("button:text-is('Check')").click()
+        page.wait_for_selector("output:text('running')")
+        path.write_text(f"{READING}\n", encoding="utf-8")
+        page.wait_for_selector("#live:text('Your token is not taken any more')")
 
 
 # --- many models -------------------------------------------------------------------------------
@@ -242,3 +327,24 @@ def test_a_script_of_ours_is_well_formed(system: Callable[[str], str]) -> None:
 
     script = Path(__file__).parents[1] / "shiftwatch" / "web" / "static" / "pages.js"
     subprocess.run([system("node"), "--check", str(script)], check=True)
+
+
+def test_of_five_hundred_models_a_page_shows_the_hundred_most_urgent(shown: Browser) -> None:
+    with served(create_app(fleet(500))) as port:
+        address = f"http://127.0.0.1:{port}/"
+        page = ready(shown.open(address))
+        cards = page.locator("section[data-name]")
+        assert cards.count() == 100
+        assert "500 of 500 fit, 100 on this page" in page.inner_text("#shown")
+        page.locator(".pages a:text-is('5')").click()
+        page.wait_for_url("**/?page=5")
+        states = {card.get_attribute("data-states") for card in cards.all()}
+        assert states == {"no_shift"}
+        page.locator("[name=state]").select_option("error")
+        page.wait_for_url("**state=error*")
+        assert cards.count() == 100
+        page.locator("[name=q]").fill("-49")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**q=-49*")
+        assert cards.count() == 2
+        assert page.inner_text("#shown") == "2 of 500 fit"

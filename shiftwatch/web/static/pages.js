@@ -80,13 +80,16 @@
   function options(place, points, told, reset) {
     const small = "small" in place.dataset;
     const count = points.when.length;
+    /* Asked for the ends of the data and for those of a zoom alike. */
+    const whole = (_chart, low, high) =>
+      low === null || high <= low || (low === 0 && high === count - 1) ? [-0.5, count - 0.5] : [low, high];
     return {
       width: place.clientWidth || 600,
       height: small ? 54 : "tall" in place.dataset ? 260 : 160,
       padding: small ? [2, 2, 2, 0] : [6, 8, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: true, y: false, setScale: true }, y: false },
-      scales: { x: { time: false, range: () => [-0.5, count - 0.5] }, y: { range: [0, 1] } },
+      scales: { x: { time: false, range: whole }, y: { range: [0, 1] } },
       hooks: {
         drawClear: [behind(points)],
         setCursor: [(chart) => told(chart.cursor.idx)],
@@ -184,7 +187,7 @@
       queueMicrotask(() => chart.setCursor({ left: chart.valToPos(to, "x"), top: 0 }));
     };
     const zoom = (factor, at) => {
-      const half = Math.max(2, ((chart.scales.x.max - chart.scales.x.min) / 2) * factor);
+      const half = Math.max(1, ((chart.scales.x.max - chart.scales.x.min) / 2) * factor);
       if (2 * half >= count - 1) whole();
       else chart.setScale("x", { min: at - half, max: at + half });
     };
@@ -382,14 +385,16 @@
 
   /* --- forms of an operator -------------------------------------------------------------------- */
 
+  const LISTS = new Set(["scopes", "files"]);
+
   function body(form) {
     const told = {};
     for (const [name, value] of new FormData(form)) {
       if (value === "") continue;
-      const [first, second] = name.split(".");
-      if (second) (told[first] ??= {})[second] = value;
-      else if (name === "scopes") (told[name] ??= []).push(value);
-      else told[name] = value;
+      const path = name.split(".");
+      const last = path.pop();
+      const into = path.reduce((inside, part) => (inside[part] ??= {}), told);
+      into[last] = LISTS.has(last) ? [value] : value;
     }
     return told;
   }
@@ -418,11 +423,11 @@
     const form = event.target;
     if (!form.matches("form[data-url]")) return;
     event.preventDefault();
+    if (form.dataset.busy) return;
+    form.dataset.busy = "yes";
     const output = form.querySelector("output");
-    const button = form.querySelector("button");
     output.textContent = "asking ...";
     output.className = "";
-    button.disabled = true;
     try {
       const told = await ask(form, output);
       output.textContent = "done. ";
@@ -432,13 +437,12 @@
         output.append(element("a", { href: url.pathname + url.search }, "Open the report"));
       }
       form.reset();
-      button.disabled = false;
       await renew();
     } catch (fault) {
       output.className = "fault";
       output.textContent = fault instanceof TypeError ? "no answer; is the daemon running?" : fault.message;
     } finally {
-      button.disabled = false;
+      delete form.dataset.busy;
     }
   });
 
