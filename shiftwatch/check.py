@@ -48,6 +48,7 @@ from shiftwatch.source import parquet, payloads, stores
 from shiftwatch.source.fitting import explained, rows_that_fit
 from shiftwatch.source.keeping import Draw, keep
 from shiftwatch.survey import max_share, survey
+from shiftwatch.twosample.protocol import Prepared
 from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import (
     TESTED_SCOPES,
@@ -125,20 +126,35 @@ def check(watched: Watch, request: Check) -> Checked:
         return _concluded(watched, request, state, judgement, stopwatch)
     with stopwatch.stage("season"):
         fit = fitted(watched, span)
-    with stopwatch.stage("test"):
-        watched, gathered = fit.watched, _doubted(gathered, fit)
-        current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
-        plan = _affordable(watched.plan, request)
-        evaluation = evaluate(watched.reference, current, plan, watched.root, stopwatch)
-        estimated = _estimated(watched.reference, gathered)
-    judgement = _Judgement.of(_with_left_out(evaluation, watched, request), gathered, estimated)
+    known = watched.reference.performance()  # of all hours: the more labels, the better
+    watched, gathered = fit.watched, _doubted(gathered, fit)
+    judgement = _tested(watched, request, gathered, known, stopwatch)
     return _concluded(watched, request, state, judgement, stopwatch)
 
 
-def _estimated(reference: Reference, gathered: _Gathered) -> Mapping[str, Any]:
+def _tested(
+    watched: Watch,
+    request: Check,
+    gathered: _Gathered,
+    known: Prepared | None,
+    stopwatch: Stopwatch,
+) -> _Judgement:
+    """What the tests find, and how well the model answers as far as that can be told."""
+    with stopwatch.stage("test"):
+        address = watched.address(request.batch.id)
+        current = Current(gathered.sample, _absent(watched.reference, gathered), address)
+        plan = _affordable(watched.plan, request)
+        evaluation = evaluate(watched.reference, current, plan, watched.root, stopwatch)
+    estimated = _estimated(known, gathered, stopwatch)
+    return _Judgement.of(_with_left_out(evaluation, watched, request), gathered, estimated)
+
+
+def _estimated(
+    known: Prepared | None, gathered: _Gathered, stopwatch: Stopwatch
+) -> Mapping[str, Any]:
     """How well the model answers on the batch; empty where no label is configured."""
-    prepared = reference.performance()
-    return {} if prepared is None else performance.estimate(prepared, gathered.sample)
+    with stopwatch.stage("performance"):
+        return {} if known is None else performance.estimate(known, gathered.sample)
 
 
 def _affordable(plan: Plan, request: Check) -> Plan:
@@ -180,7 +196,7 @@ def _gather(watched: Watch, request: Check, stopwatch: Stopwatch) -> _Gathered:
             wanted,
             root=settings.batches,
             max_rows=min(allowed, fitting_rows),
-            rng=generator(watched.context.seed, batch.id, "rows"),
+            rng=generator(watched.context.seed, watched.address(batch.id), "rows"),
             time_column=settings.columns.time,
         )
     little = fitting_rows < allowed

@@ -59,7 +59,8 @@ class Bases:
             return known
         found: Digests = ask(Digest(context.model, ()))
         basis = Basis(found.reference, found.model)
-        if marks is not None and None not in (found.reference, found.model):
+        read = found.model is not None or context.model.model is None
+        if marks is not None and read and found.reference is not None:
             while len(self._known) >= _MOST_KNOWN:
                 del self._known[next(iter(self._known))]
             self._known[marks] = basis

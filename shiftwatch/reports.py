@@ -61,15 +61,19 @@ class Archive:
             return json.dumps(with_day(document, day), ensure_ascii=False)
         if form == "csv":
             return csv_table(run)
-        return markdown(run, day=day) if form == "markdown" else self._page(run, day)
+        if form == "markdown":
+            return markdown(run, day=day, words=self._words(run.model))
+        return self._page(run, day)
+
+    def _words(self, model: str) -> list[Annotation | Acceptance]:
+        """The newest that were said of a model."""
+        said = self.store.annotations(model, limit=WORDS)
+        return [*said, *self.store.acceptances(model)]
 
     def _page(self, run: Run, day: DayCost | None) -> str:
         past = timeline(self.store, run.model, TIMELINE)
         told = promised(past, self.alarms.per_checks, self.alarms.false_alarms.per_days)
-        words: list[Annotation | Acceptance] = [
-            *self.store.annotations(run.model, limit=WORDS),
-            *self.store.acceptances(run.model),
-        ]
+        words = self._words(run.model)
         return render_html(
             run, timeline=past, words=words, promise=told, linked=self.linked, day=day
         )

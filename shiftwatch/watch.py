@@ -60,7 +60,11 @@ class Watch:
     @property
     def root(self) -> str:
         """Root of the addresses random draws have."""
-        return root(self.context.seed, self.reference_sha256)
+        return root(self.context.seed, self.context.draws or self.reference_sha256)
+
+    def address(self, batch_id: str) -> str:
+        """What addresses the draws of a batch below the root."""
+        return self.context.draws or batch_id
 
     @property
     def basis(self) -> str:
@@ -127,12 +131,13 @@ def load(context: Context) -> Watch:
             "reference": reference_sha256,
             "model": model.sha256 if model is not None else "",
             "settings": repr((_placeless(settings), context.seed)),
+            "draws": context.draws,
             "memory_mb": str(context.limits.memory_mb),
             "versions": repr((__version__, FORMAT, versions())),
         }
     )
     plan = build(settings.tests)
-    draws = root(context.seed, reference_sha256)
+    draws = root(context.seed, context.draws or reference_sha256)
     reference = _kept(context, fingerprint, lambda: _prepared(context, model, plan, draws))
     ended = context.accepted is not configured.accepted
     return Watch(context, model, reference, reference_sha256, plan, fingerprint, ended)

@@ -285,12 +285,19 @@ def test_a_word_is_on_the_page_of_a_report_and_changes_nothing_in_its_document(
         run = _run("b1", sample_runs.shift())
         office.commit(run)
         before = office.desk.report(MODEL, "b1", "json")
-        start = run.judged_at - HOUR
-        store.note_annotation(MODEL, draft(start=start, text="<b>new prices</b>"), "ada", NOW)
+        at = run.batch.event_time_start or run.judged_at
+        said = draft(start=at - HOUR, until=at + HOUR, text="<b>new prices</b>")
+        store.note_annotation(MODEL, said, "ada", NOW)
         page = office.desk.report(MODEL, "b1", "html")
         assert page is not None
         assert "by ada: &lt;b&gt;new prices&lt;/b&gt;" in page
         assert office.desk.report(MODEL, "b1", "json") == before
+        text = office.desk.report(MODEL, "b1", "markdown") or ""
+        assert "by ada: \\<b\\>new prices\\</b\\>" in text
+        later = draft(start=at + 1, until=at + 2, text="after it")
+        store.note_annotation(MODEL, later, "ada", NOW)
+        assert "after it" not in (office.desk.report(MODEL, "b1", "markdown") or "")
+        assert "after it" in (office.desk.report(MODEL, "b1", "html") or "")
         office.desk.close()
 
 

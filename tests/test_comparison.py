@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,130 +16,46 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from shiftwatch.cli import app
+from shiftwatch.comparison import plan
 from shiftwatch.comparisons import Comparisons
-from shiftwatch.config import fingerprint
 from shiftwatch.contrast import compare_files
 from shiftwatch.errors import DataError
 from shiftwatch.monitor import Monitor
 from shiftwatch.progress import Progress
-from shiftwatch.settings import AlarmSettings, ModelSettings
+from shiftwatch.settings import AlarmSettings
 from shiftwatch.sides import Side, side_of
 from shiftwatch.store import Store
-from shiftwatch.values import Run
+from shiftwatch.store.comparisons import INTERRUPTED
+from shiftwatch.values import Batch, Piece, Run
 from tests.schema import valid_report
 from tests.streams import ks_model, settings_of, write_batches
 from tests.test_daemon import _when_done, folder, judged, running, until, write
+from tests.week import DAY, HOUR, ROWS, START, House, numbers, of_run, past, shared
 
-__all__ = ["folder"]  # a fixture
-
-HOUR, DAY = 3600, 86_400
-START = 1_780_000_000 // DAY * DAY
-ROWS = 400
-
-
-def rows(rng: np.random.Generator, at: float, mean: float) -> pa.Table:
-    """Rows of an hour whose mean follows the time of the day."""
-    moments = pa.array((at + np.arange(ROWS) * HOUR / ROWS) * 1e6, pa.float64())
-    return pa.table(
-        {
-            "x": rng.normal(mean, size=ROWS),
-            "at": moments.cast(pa.int64()).cast(pa.timestamp("us", "UTC")),
-        }
-    )
-
-
-class House:
-    """A history of a week and two hours; at night the mean is another than in the reference."""
-
-    def __init__(self, where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        del monkeypatch
-        rng = np.random.default_rng(4)
-        reference = pa.concat_tables(
-            [rows(rng, START - 9 * DAY + h * HOUR, 0.0) for h in range(20)]
-        )
-        self.model: ModelSettings = ks_model(where, reference)
-        # An evening, the night after it, and both a week later.
-        self.hours = [
-            (0, 0.0),
-            (1, 1.0),
-            (2, 1.0),
-            (7 * 24, 0.0),
-            (7 * 24 + 1, 1.0),
-            (7 * 24 + 2, 1.0),
-        ]
-        write_batches(where, [rows(rng, START + h * HOUR, mean) for h, mean in self.hours])
-        self.settings = settings_of(where, self.model)
-        self.store = Store.open(self.settings.store.path, clock=time.time)
-        self.prints = {"m": fingerprint(self.settings, self.model)}
-        self.monitor = Monitor(self.settings, self.store, time.time, self.prints)
-        self.runs = list(self.monitor.step())
-        assert len(self.runs) == len(self.hours)
-        self.asking = Comparisons(self.store, time.time)
-
-    @property
-    def ids(self) -> list[str]:
-        return [run.batch.id for run in self.runs]
-
-    def compare(self, current: Side, reference: Side) -> dict[str, Any]:
-        """Ask, wait, read."""
-        state = dict(self.asking.ask(self.monitor, "m", current, reference))
-        found = until(lambda: self._ended(state["id"]))
-        assert found["status"] == "done", found
-        document = self.asking.document("m", state["id"])
-        assert document is not None
-        valid_report(document)
-        return document | {"id": state["id"]}
-
-    def _ended(self, identity: str) -> dict[str, Any] | None:
-        state = self.asking.state("m", identity)
-        return dict(state) if state is not None and state["status"] in ("done", "failed") else None
-
-    def close(self) -> None:
-        self.asking.close()
-        self.store.close()
-
-
-@pytest.fixture
-def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    made = House(tmp_path, monkeypatch)
-    yield made
-    made.close()
-
-
-def numbers(results: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    fields = ("test", "target", "statistic", "p_value", "effect", "effect_low", "rows_reference")
-    return [tuple(result[name] for name in fields) for result in results]
-
-
-def of_run(run: Run) -> list[tuple[Any, ...]]:
-    return [
-        (r.test, r.target, r.statistic, r.p_value, r.effect, r.effect_low, r.rows_reference)
-        for r in run.results
-    ]
-
+__all__ = ["folder", "past", "shared"]  # fixtures
 
 # --- what is found -----------------------------------------------------------------------------
 
 
-def test_a_batch_against_the_reference_has_the_numbers_of_its_check(past: House) -> None:
-    found = past.compare(Side(past.ids[1]), Side())
+def test_a_batch_against_the_reference_has_the_numbers_of_its_check(shared: House) -> None:
+    found = shared.compare(Side(shared.ids[1]), Side())
     ran = [result for result in found["results"] if result["skipped"] is None]
-    assert numbers(ran) == of_run(past.runs[1])
+    assert numbers(ran) == of_run(shared.runs[1])
     assert found["explanation"]["comparison"]["reference"] == "the reference"
-    assert past.ids[1] in found["explanation"]["comparison"]["current"]
+    assert shared.ids[1] in found["explanation"]["comparison"]["current"]
 
 
 def test_batches_against_batches_have_the_numbers_of_their_files(
-    past: House, tmp_path: Path
+    shared: House, tmp_path: Path
 ) -> None:
-    found = past.compare(Side(past.ids[4], past.ids[5]), Side(past.ids[0], past.ids[1]))
-    files = sorted(Path(past.model.batches).iterdir())
+    found = shared.compare(Side(shared.ids[4], shared.ids[5]), Side(shared.ids[0], shared.ids[1]))
+    files = sorted(Path(shared.model.batches).glob("*.parquet"))
     for name, chosen in (("before", files[:2]), ("after", files[4:])):
         (tmp_path / name).mkdir()
         for file in chosen:
             (tmp_path / name / file.name).write_bytes(file.read_bytes())
     sides = replace(
-        past.model,
+        shared.model,
         name="compare",
         reference=str(tmp_path / "before"),
         batches=str(tmp_path / "after"),
@@ -150,26 +64,62 @@ def test_batches_against_batches_have_the_numbers_of_their_files(
     ran = [result for result in found["results"] if result["skipped"] is None]
     assert numbers(ran) == of_run(direct)
     told = found["explanation"]["comparison"]
-    assert told["reference_batches"] == past.ids[:2]
+    assert told["reference_batches"] == shared.ids[:2]
     assert told["current"].startswith("2 batches from ")
 
 
-def test_the_same_time_last_week_shows_nothing_where_the_reference_does(past: House) -> None:
-    night = Side(past.ids[4], past.ids[5])
-    assert past.compare(night, Side())["state"] == "shift"
-    week = past.compare(night, side_of("last-week"))
+def test_the_same_time_last_week_shows_nothing_where_the_reference_does(shared: House) -> None:
+    night = Side(shared.ids[4], shared.ids[5])
+    assert shared.compare(night, Side())["state"] == "shift"
+    week = shared.compare(night, side_of("last-week"))
     assert week["state"] == "no_shift"
-    assert week["explanation"]["comparison"]["reference_batches"] == past.ids[1:3]
+    assert week["explanation"]["comparison"]["reference_batches"] == shared.ids[1:3]
 
 
-def test_a_stretch_of_time_takes_the_batches_that_begin_in_it(past: House) -> None:
-    found = past.compare(Side(start=START + HOUR, until=START + 3 * HOUR), Side(past.ids[0]))
-    assert found["explanation"]["comparison"]["current_batches"] == past.ids[1:3]
+def test_a_stretch_of_time_takes_the_batches_that_have_their_middle_in_it(shared: House) -> None:
+    found = shared.compare(Side(start=START + HOUR, until=START + 3 * HOUR), Side(shared.ids[0]))
+    assert found["explanation"]["comparison"]["current_batches"] == shared.ids[1:3]
 
 
-def test_nothing_said_is_the_newest_batch_against_the_reference(past: House) -> None:
-    found = past.compare(Side(), Side())
-    assert found["explanation"]["comparison"]["current_batches"] == past.ids[-1:]
+def stored(where: Path, spans: list[tuple[float, float] | float]) -> Store:
+    """A history of batches by the times of their events, or else of their checks."""
+    store = Store.open(str(where / "h.db"), clock=time.time)
+    for index, span in enumerate(spans):
+        piece = Piece(f"{index}.parquet", 9, f"{index:064x}", 0, 100)
+        times = (None, None) if isinstance(span, float) else span
+        judged_at = span if isinstance(span, float) else 1.0
+        batch = Batch(f"b{index}", (piece,), 100, *times)
+        run = Run("m", batch, "no_shift", judged_at)
+        store.commit(run, state="{}", cursor="{}", now=1.0)
+    return store
+
+
+def weekly(store: Store, side: Side) -> tuple[str, ...]:
+    planned = plan(store, "m", (side, side_of("last-week")), lambda _: ())
+    return tuple(batch.id for batch in planned.reference)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_last_week_finds_batches_that_came_a_little_sooner_or_later_then(
+    tmp_path: Path, timed: bool
+) -> None:
+    rng = np.random.default_rng(8)
+    spans: list[tuple[float, float] | float] = []
+    for hour in range(9 * 24):
+        early, late = rng.uniform(0, 300, size=2)
+        at = float(START + hour * HOUR + early)
+        spans.append((at, float(START + (hour + 1) * HOUR - late)) if timed else at)
+    week = 7 * 24
+    with stored(tmp_path, spans) as store:
+        for hour in range(week + 1, 9 * 24):
+            assert weekly(store, Side(f"b{hour}")) == (f"b{hour - week}",)
+        day = weekly(store, Side(f"b{week + 3}", f"b{week + 26}"))
+        assert day == tuple(f"b{hour}" for hour in range(3, 27))
+
+
+def test_nothing_said_is_the_newest_batch_against_the_reference(shared: House) -> None:
+    found = shared.compare(Side(), Side())
+    assert found["explanation"]["comparison"]["current_batches"] == shared.ids[-1:]
 
 
 def test_a_comparison_enters_no_history_and_leaves_no_rows_behind(past: House) -> None:
@@ -226,6 +176,7 @@ def test_asked_again_it_is_not_made_again_also_after_a_restart(past: House) -> N
     restarted.close()
 
 
+@pytest.mark.slow
 def test_another_configuration_makes_another_comparison(past: House) -> None:
     sides = Side(past.ids[1]), Side(past.ids[0])
     first = past.compare(*sides)
@@ -233,10 +184,10 @@ def test_another_configuration_makes_another_comparison(past: House) -> None:
     assert past.compare(*sides)["id"] != first["id"]
 
 
-def test_who_looks_is_told_how_far_it_is(past: House) -> None:
+def test_who_looks_is_told_how_far_it_is(shared: House) -> None:
     heard: list[Progress] = []
-    _, planned = past.monitor.plan_comparison("m", (Side(past.ids[0], past.ids[5]), Side()))
-    past.monitor.compare(planned, heard.append)
+    _, planned = shared.monitor.plan_comparison("m", (Side(shared.ids[0], shared.ids[5]), Side()))
+    shared.monitor.compare(planned, heard.append)
     assert heard, "several times a second, so not of every step"
     assert all(0 <= told.done <= told.total for told in heard)
 
@@ -258,67 +209,38 @@ def test_who_looks_is_told_how_far_it_is(past: House) -> None:
     ],
 )
 def test_what_is_not_there_is_refused_in_words(
-    past: House, current: Side, reference: Side, told: str
+    shared: House, current: Side, reference: Side, told: str
 ) -> None:
     with pytest.raises(DataError, match=told):
-        past.asking.ask(past.monitor, "m", current, reference)
+        shared.asking.ask(shared.monitor, "m", current, reference)
 
 
-def test_sides_that_share_a_batch_or_run_backwards_are_refused(past: House) -> None:
+def test_sides_that_share_a_batch_or_run_backwards_are_refused(shared: House) -> None:
     with pytest.raises(DataError, match="both sides hold rows of"):
-        past.asking.ask(past.monitor, "m", Side(past.ids[0], past.ids[2]), Side(past.ids[1]))
+        shared.asking.ask(
+            shared.monitor, "m", Side(shared.ids[0], shared.ids[2]), Side(shared.ids[1])
+        )
     with pytest.raises(DataError, match="came after"):
-        past.asking.ask(past.monitor, "m", Side(past.ids[2], past.ids[0]), Side())
+        shared.asking.ask(shared.monitor, "m", Side(shared.ids[2], shared.ids[0]), Side())
 
 
+@pytest.mark.slow
 def test_rows_that_changed_since_are_a_named_failure_and_it_may_be_asked_again(
     past: House,
 ) -> None:
     file = min(Path(past.model.batches).iterdir())
     kept = file.read_bytes()
-    pq.write_table(pa.table({"x": [1.0] * ROWS}), file)
-    sides = Side(past.ids[1]), Side(past.ids[0])
-    state = past.asking.ask(past.monitor, "m", *sides)
-    found = until(lambda: past._ended(state["id"]))
-    assert (found["status"], "other bytes" in found["detail"]) == ("failed", True)
-    file.write_bytes(kept)
-    assert past.compare(*sides)["state"] == "shift"
-
-
-@pytest.mark.slow
-def test_verify_makes_a_comparison_again_from_its_report_alone(past: House, tmp_path: Path) -> None:
-    verb = CliRunner()
-    night, evening = Side(past.ids[4], past.ids[5]), Side(past.ids[0])
-    for name, sides in {"own": (night, Side()), "other": (night, Side(past.ids[1]))}.items():
-        report = tmp_path / f"{name}.json"
-        report.write_text(json.dumps(past.compare(*sides)))
-        ended = verb.invoke(app, ["verify", str(report)])
-        assert (ended.exit_code, "the same" in ended.stdout) == (0, True), ended.output
-    told = json.loads(report.read_text())
-    told["results"][0]["statistic"] += 0.01
-    report.write_text(json.dumps(told))
-    assert verb.invoke(app, ["verify", str(report)]).exit_code == 1
-    found = past.compare(evening, Side(past.ids[1]))
-    report.write_text(json.dumps(found))
-    file = Path(found["provenance"]["made_of"]["pieces"][0]["uri"])
-    kept = file.read_bytes()
-    pq.write_table(pa.table({"x": [1.0] * ROWS}), file)
-    ended = verb.invoke(app, ["verify", str(report)])
-    assert (ended.exit_code, "other bytes" in ended.stdout) == (1, True), ended.output
-    file.unlink()
-    ended = verb.invoke(app, ["verify", str(report)])
-    assert (ended.exit_code, "is gone" in ended.stderr) == (2, True), ended.output
-    file.write_bytes(kept)
-
-
-@pytest.mark.slow
-def test_verify_makes_a_comparison_of_two_files_again(past: House, tmp_path: Path) -> None:
-    files = [str(file) for file in sorted(Path(past.model.batches).iterdir())[:2]]
-    ended = CliRunner().invoke(app, ["compare", *files, "--json"])
-    report = tmp_path / "compared.json"
-    report.write_text(ended.stdout)
-    ended = CliRunner().invoke(app, ["verify", str(report)])
-    assert (ended.exit_code, "the same" in ended.stdout) == (0, True), ended.output
+    for sides in ((Side(past.ids[1]), Side(past.ids[0])), (Side(past.ids[0]), Side())):
+        pq.write_table(pa.table({"x": [1.0] * ROWS}), file)
+        state = past.asking.ask(past.monitor, "m", *sides)
+        found = until(partial(past._ended, state["id"]))
+        assert (found["status"], "other bytes" in found["detail"]) == ("failed", True)
+        file.unlink()
+        state = past.asking.ask(past.monitor, "m", *sides)
+        found = until(partial(past._ended, state["id"]))
+        assert (found["status"], str(file) in found["detail"]) == ("failed", True)
+        file.write_bytes(kept)
+        assert past.compare(*sides)["state"] in ("shift", "no_shift")
 
 
 @pytest.mark.parametrize(
@@ -366,6 +288,8 @@ def test_a_daemon_compares_beside_its_checks_and_keeps_what_it_made(folder: Path
         assert [each["id"] for each in daemon.json(path)["comparisons"]] == [told["id"]]
         status, text = daemon.post(path, body)
         assert (status, json.loads(text)["status"]) == (200, "done")
+        kept = daemon.get(done["report"])
+        assert daemon.get(json.loads(text)["report"]) == kept, "byte for byte"
         status, text = daemon.post(path, {"current": {"first": "unknown"}})
         assert (status, "no batch 'unknown'" in text) == (400, True)
         verb = ["report", str(folder / "shiftwatch.yml"), "--from", ids[2], "--against"]
@@ -375,3 +299,50 @@ def test_a_daemon_compares_beside_its_checks_and_keeps_what_it_made(folder: Path
         assert mine["results"] == document["results"], "the verb needs no daemon"
         ended = CliRunner().invoke(app, [*verb, "no such"])
         assert (ended.exit_code, "is no side" in ended.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_daemon_that_is_killed_in_the_midst_tells_of_it_after_its_restart(folder: Path) -> None:
+    path = "/api/v1/models/churn/comparisons"
+    with running(folder) as daemon:
+        for index in range(3):
+            write(folder, index)
+        ids = [b["batch_id"] for b in sorted(judged(daemon, 3), key=lambda b: b["seq"])]
+        asked = [
+            json.loads(
+                daemon.post(path, {"current": {"first": one}, "reference": {"first": other}})[1]
+            )
+            for one, other in ((ids[0], ids[1]), (ids[1], ids[2]), (ids[2], ids[0]))
+        ]
+        daemon.process.kill()
+        daemon.process.wait(30)
+    with running(folder) as daemon:
+        states = [daemon.json(each["status_url"]) for each in asked]
+        assert {state["status"] for state in states} <= {"done", "failed"}
+        assert states[-1]["detail"] == INTERRUPTED
+        listed = daemon.json(path)
+        told = {each["id"] for each in listed["others"] + listed["comparisons"]}
+        assert told == {each["id"] for each in asked}
+        left = (folder / "history.db").with_suffix(".compared")
+        assert list(left.rglob("*.parquet")) == []
+
+
+@pytest.mark.slow
+def test_files_below_the_prefix_are_compared_by_the_daemon_and_by_the_verb(folder: Path) -> None:
+    from shiftwatch.demo.generator import write_batch  # noqa: PLC0415
+
+    path = "/api/v1/models/churn/comparisons"
+    with running(folder) as daemon:
+        write(folder, 0)
+        ids = [b["batch_id"] for b in judged(daemon, 1)]
+        trial = folder / "batches" / "_trial"
+        trial.mkdir()
+        write_batch(trial / "x.parquet", 1, shift=0.0, seed=5)
+        chosen = {"current": {"files": ["_trial"]}, "reference": {"first": ids[0]}}
+        told = json.loads(daemon.post(path, chosen)[1])
+        done = until(lambda: _when_done(daemon, told["status_url"]))
+        assert done["status"] == "done", done
+        by_file = ["report", str(folder / "shiftwatch.yml"), "--file", "_trial", "--format", "json"]
+        ended = CliRunner().invoke(app, [*by_file, "--against", ids[0]])
+        assert ended.exit_code == 0, ended.stderr
+        assert json.loads(ended.stdout)["results"] == daemon.json(done["report"])["results"]

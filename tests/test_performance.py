@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shiftwatch.performance import estimate, isotonic, prepare, probability_columns
+from shiftwatch.performance import estimate, prepare
+from shiftwatch.performance.answers import places, probability_columns
+from shiftwatch.performance.isotonic import isotonic
 from shiftwatch.report import render_html
 from shiftwatch.sample import Sample, categorical, numeric
 from shiftwatch.settings import ColumnSettings, KsSettings, ModelSettings, TestsSettings
-from shiftwatch.values import SchemaColumn
+from shiftwatch.source import parquet
+from shiftwatch.values import Role, SchemaColumn
 from tests.streams import judge, write_batches
 
 Floats = NDArray[np.float64]
@@ -113,7 +117,7 @@ def test_several_classes_with_texts_as_labels() -> None:
 def test_isotonic_rises_and_keeps_the_mean(pairs: list[tuple[float, int]]) -> None:
     x = np.array([a for a, _ in pairs])
     y = np.array([float(b) for _, b in pairs])
-    knots, fitted = isotonic(x, y)
+    knots, fitted, _ = isotonic(x, y)
     assert np.all(np.diff(knots) > 0)
     assert np.all(np.diff(fitted) >= -1e-12)
     assert np.interp(x, knots, fitted).mean() == pytest.approx(y.mean(), abs=1e-9)
@@ -124,7 +128,7 @@ def test_isotonic_is_scikit_learns() -> None:
 
     rng = np.random.default_rng(0)
     x, y = rng.random(500), (rng.random(500) < 0.6).astype(float)
-    knots, fitted = isotonic(x, y)
+    knots, fitted, _ = isotonic(x, y)
     theirs = IsotonicRegression().fit(x, y).predict(x)
     assert np.interp(x, knots, fitted) == pytest.approx(theirs, abs=1e-6)
 
@@ -132,39 +136,121 @@ def test_isotonic_is_scikit_learns() -> None:
 # --- real streams, whose labels are known ------------------------------------------------------
 
 STREAMS = {
-    # In order: files, score, label, parts, of how many the band holds the truth.
-    "synthetic_car_loan_nml": ("monitoring", "y_pred_proba", "repaid", 10, 10),
-    "hotel_booking": ("monitoring", "y_pred_proba", "is_canceled", 11, 7),
+    # In order: files, label, what is no input, parts, of how many the band holds the truth.
+    "synthetic_car_loan_nml": ("monitoring", "repaid", ("id", "timestamp", "y_pred"), 10, 10),
+    "hotel_booking": ("monitoring", "is_canceled", ("timestamp", "y_pred"), 11, 11),
     # Other places, where labels go with inputs otherwise: what no method without labels can see.
-    "california_housing_nml": ("analysis", "y_pred_proba", "clf_target", 6, 2),
+    "california_housing_nml": ("analysis", "clf_target", ("id", "timestamp", "y_pred"), 6, 3),
 }
 
 
-def parts_of(path: Path, score: str, label: str, count: int) -> list[tuple[Floats, Floats]]:
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    table = pq.read_table(path, columns=[score, label])
-    scores = table.column(score).to_numpy().astype(float)
-    labels = table.column(label).to_numpy().astype(float)
-    edges = [k * scores.size // count for k in range(count + 1)]
-    return [(scores[a:b], labels[a:b]) for a, b in pairwise(edges)]
+def rows_of(path: str, label: str, beside: Sequence[str]) -> tuple[Sample, list[SchemaColumn]]:
+    """A file as it is read of a reference, the score as its only prediction."""
+    roles: dict[str, Role] = dict.fromkeys(beside, "ignored")
+    roles["y_pred_proba"] = "prediction"
+    schema = [
+        replace(column, role=roles.get(column.name, "input"))
+        for column in parquet.read_schema([path], ())
+    ]
+    read = [column for column in schema if column.role != "ignored"]
+    sample = parquet.read_reference(path, read, rng=np.random.default_rng(0)).sample
+    return sample, [column for column in read if column.name != label]
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))
 def test_in_real_streams_the_band_holds_the_truth_as_often_as_we_say(
     name: str, shared_data: Path
 ) -> None:
-    later, score, label, count, told = STREAMS[name]
-    ((scores, labels),) = parts_of(shared_data / name / "reference.parquet", score, label, 1)
-    prepared = prepare(sample_of(scores, labels), SCHEMA, LABEL)
+    later, label, beside, count, told = STREAMS[name]
+    reference, schema = rows_of(str(shared_data / name / "reference.parquet"), label, beside)
+    stream, _ = rows_of(str(shared_data / name / f"{later}.parquet"), label, beside)
+    prepared = prepare(reference, schema, label)
     inside = 0
-    for batch, truth in parts_of(shared_data / name / f"{later}.parquet", score, label, count):
-        found = estimate(prepared, sample_of(batch))
-        right = float(((batch > 0.5) == truth).mean())
-        luck = 1.96 * (right * (1 - right) / batch.size) ** 0.5
-        change = right - found["reference"]
-        inside += found["change_low"] - luck <= change <= found["change_high"] + luck
+    for part in np.array_split(np.arange(stream.rows), count):
+        batch = stream.take(part)
+        found = estimate(prepared, batch)
+        answers = np.asarray(batch.column("y_pred_proba").values, dtype=float) > 0.5
+        right = answers == places(batch.column(label), ("0", "1"))
+        change = float(right.mean()) - found["reference"]
+        inside += found["change_low"] <= change <= found["change_high"]
     assert inside == told
+
+
+# --- how predictions are read ------------------------------------------------------------------
+
+
+def test_an_answer_beside_its_probability_is_the_models_answer_whatever_its_threshold() -> None:
+    score, labels = World(1).rows(3000, 0.0)
+    said = (score > 0.2).astype(float)
+    columns = (numeric("said", said, "prediction"), *sample_of(score, labels).columns)
+    schema = (SchemaColumn("said", "numeric", "prediction", "int64"), *SCHEMA)
+    prepared = prepare(Sample(3000, columns), schema, LABEL)
+    assert prepared.facts["accuracy"] == pytest.approx((said == labels).mean())
+    found = estimate(prepared, Sample(3000, columns))
+    assert found["change_low"] < 0 < found["change_high"]
+
+
+def test_many_rows_on_one_score_do_not_move_the_threshold_method() -> None:
+    rng = np.random.default_rng(5)
+    score = rng.choice([0.05, 0.3, 0.9], 4000)
+    labels = (rng.random(4000) < score).astype(float)
+    found = estimate(prepare(sample_of(score, labels), SCHEMA, LABEL), sample_of(score))
+    for value in found["methods"].values():
+        assert value == pytest.approx(found["reference"], abs=1e-6)
+
+
+def test_what_inputs_say_beyond_the_confidence_is_heard() -> None:
+    """Answers of one confidence are right less often where an input is high."""
+
+    def rows(seed: int, share: float) -> tuple[Sample, Floats]:
+        rng = np.random.default_rng(seed)
+        hard = (rng.random(3000) < share).astype(float)
+        right = rng.random(3000) < 0.9 - 0.3 * hard
+        score = rng.choice([0.25, 0.75], 3000)
+        labels = np.where(right, score > 0.5, score < 0.5).astype(float)
+        columns = (numeric("hard", hard), *sample_of(score, labels).columns)
+        return Sample(3000, columns), right.astype(float)
+
+    schema = (SchemaColumn("hard", "numeric", "input", "double"), *SCHEMA)
+    prepared = prepare(rows(1, 0.2)[0], schema, LABEL)
+    batch, right = rows(2, 0.8)
+    found = estimate(prepared, batch)
+    assert abs(found["methods"]["confidence"] - found["reference"]) < 0.01
+    assert found["estimate"] == pytest.approx(right.mean(), abs=0.04)
+    change = right.mean() - found["reference"]
+    assert found["change_low"] <= change <= found["change_high"] < 0
+
+
+@pytest.mark.parametrize("zipmap", [True, False])
+def test_the_classes_of_a_model_with_texts_as_labels_are_found(
+    tmp_path: Path, *, zipmap: bool
+) -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+    from skl2onnx import to_onnx  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2000, 2)).astype(np.float32)
+    names = np.array(["wolf", "ape", "newt"])
+    label = names[(x + rng.gumbel(0, 0.7, (2000, 2))).argmax(axis=1) + (x[:, 0] > 1)]
+    fitted = LogisticRegression().fit(x, label)
+    made = to_onnx(fitted, x[:1], options={"zipmap": zipmap}, target_opset=17)
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    columns = {"a": x[:, 0].astype(float), "b": x[:, 1].astype(float)}
+    pq.write_table(pa.table(columns | {LABEL: label}), tmp_path / "reference.parquet")
+    model = ModelSettings(
+        name="m",
+        reference=str(tmp_path / "reference.parquet"),
+        batches=write_batches(tmp_path, [pa.table(columns).slice(0, 1000)]),
+        model=str(tmp_path / "m.onnx"),
+        columns=ColumnSettings(label=LABEL),
+        tests=TestsSettings(ks=KsSettings()),
+    )
+    (run,) = judge(tmp_path, model)
+    found = run.explanation["performance"]
+    assert found["reference"] == pytest.approx(fitted.score(x, label), abs=0.002)
+    change = fitted.score(x[:1000], label[:1000]) - found["reference"]
+    assert found["change_low"] <= change <= found["change_high"]
 
 
 # --- where there is no estimate ----------------------------------------------------------------
@@ -196,8 +282,55 @@ def test_a_batch_without_predictions_or_with_few_says_so() -> None:
 def test_scores_that_do_not_sum_to_one_are_no_classes() -> None:
     rng = np.random.default_rng(0)
     columns = [numeric(name, rng.random(300), "prediction") for name in ("a", "b")]
-    schema = [SchemaColumn(c.name, "numeric", "prediction", "double") for c in columns]
-    assert probability_columns(Sample(300, tuple(columns)), schema) == []
+    assert probability_columns(Sample(300, tuple(columns)), ["a", "b"]) == []
+
+
+# --- amounts -----------------------------------------------------------------------------------
+
+
+def amounts(seed: int, rows: int, mean: float, *, flat: bool = False) -> Sample:
+    """A regressor whose errors grow with an input, or with nothing."""
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(mean, 1, rows), rng.normal(0, 1, rows)
+    spread = 1.0 if flat else np.exp(0.4 * x)
+    truth = 3 * x + z + rng.normal(0, spread, rows)
+    columns = [numeric("x", x), numeric("z", z), numeric("answer", 3 * x + z, "prediction")]
+    return Sample(rows, (*columns, numeric(LABEL, truth)))
+
+
+AMOUNTS = (
+    SchemaColumn("x", "numeric", "input", "double"),
+    SchemaColumn("z", "numeric", "input", "double"),
+    SchemaColumn("answer", "numeric", "prediction", "double"),
+)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.7, -0.7])
+def test_the_error_of_a_regressor_is_in_its_band_where_errors_go_with_inputs(mean: float) -> None:
+    inside = 0
+    for seed in range(40):
+        prepared = prepare(amounts(seed, 4000, 0.0), AMOUNTS, LABEL)
+        batch = amounts(1000 + seed, 500, mean)
+        found = estimate(prepared, batch)
+        truth, said = (np.asarray(batch.column(n).values, float) for n in (LABEL, "answer"))
+        change = float(np.abs(truth - said).mean()) - found["reference"]
+        inside += found["change_low"] <= change <= found["change_high"]
+    assert found["metric"] == "mean absolute error"
+    assert inside >= 34, (mean, inside)  # P(fewer than 34 of 40 at 95 %) is .003
+
+
+def test_errors_that_go_with_nothing_are_not_estimated() -> None:
+    prepared = prepare(amounts(1, 4000, 0.0, flat=True), AMOUNTS, LABEL)
+    told = estimate(prepared, amounts(2, 500, 1.0, flat=True))
+    assert told == {"not_estimated": "the size of the errors goes with no input and no prediction"}
+
+
+def test_an_error_that_a_few_rows_make_is_not_estimated() -> None:
+    given = amounts(1, 4000, 0.0)
+    label = np.asarray(given.column(LABEL).values, float).copy()
+    label[::200] += 1000.0
+    sample = Sample(4000, (*given.columns[:3], numeric(LABEL, label)))
+    assert "a few rows" in estimate(prepare(sample, AMOUNTS, LABEL), given)["not_estimated"]
 
 
 # --- the whole way -----------------------------------------------------------------------------

@@ -243,12 +243,22 @@ def test_words_of_operators_cover_their_batches_and_are_listed() -> None:
     }
     assert covered == {
         "known change": (2, 5),
-        "silence": (6, 10),
+        "silence of input": (6, 10),
         "note": (8, 9),
         "accepted as the new normal": (4, 5),
     }
     page = render_html(sample_runs.shift(), timeline=past(10), words=words)
     assert "Known change, 2025-11-01 14:26 to 2025-11-01 17:26 by ada: campaign" in page
+
+
+def test_an_acceptance_is_not_lost_behind_many_older_words() -> None:
+    """Only the newest are listed, of both kinds together."""
+    kept = Acceptance(
+        "churn", "accepted", "b1", "b2", 900, "p", "s", "c", "", FIRST + 9 * HOUR, "eve"
+    )
+    line = timeline(sample_runs.shift(), past(10), [*(word(2, 5) for _ in range(30)), kept])
+    assert len(line.words) < 30
+    assert line.words[0].text == "accepted as the new normal, 2025-11-01 21:26 by eve"
 
 
 def test_a_timeline_is_also_a_table() -> None:

@@ -627,7 +627,7 @@ def test_a_long_body_is_refused_unread() -> None:
 
 def test_batches_are_accepted_and_the_word_can_be_taken_back() -> None:
     board, path = board_of(), "/api/v1/models/churn/acceptance"
-    empty = {"model": "churn", "in_force": None, "history": [], "next": None}
+    empty: dict[str, Any] = {"model": "churn", "in_force": None, "history": [], "next": None}
     assert get(board, path).json() == empty
     body = {"from": "a1", "to": "b2", "note": "new prices"}
     said = ask(board, "POST", path, json=body)

@@ -114,11 +114,10 @@ def timeline(
     points = tuple(_point(entry, run.batch.id) for entry in ordered[-SHOWN:])
     places = {point.batch: place for place, point in enumerate(points)}
     began, rose = _landmarks(run)
-    told = [*_annotated(words, points), *_accepted(words, points)]
     return Timeline(
         points,
         tuple(_events(run, began, rose)),
-        tuple(told[:_WORDS_SHOWN]),
+        tuple(_stretch(word, points) for word in _newest(words)),
         places.get(began or ""),
         places.get(rose or ""),
     )
@@ -157,32 +156,57 @@ def _events(run: Run, began: str | None, rose: str | None) -> Iterator[Phrase]:
         yield ("The alarm rose with batch ", BatchName(rose), ".")
 
 
-_Words = Sequence[Annotation | Acceptance]
+Word = Annotation | Acceptance
 
 
-def _annotated(words: _Words, points: Sequence[Point]) -> Iterator[Stretch]:
-    own = (word for word in words if isinstance(word, Annotation))
-    for word in sorted(own, key=lambda each: -each.start):
-        ended = min(word.until or math.inf, word.ended_at or math.inf)
-        until = f" to {when(ended)}" if math.isfinite(ended) else ""
-        scopes = f" of {', '.join(word.scopes)}" if word.scopes else ""
-        text = f"{_KINDS[word.kind]}{scopes}, {when(word.start)}{until}{_by(word)}"
-        yield Stretch(_with_text(text, word.text), *_covered(points, word.start, ended))
+def words_about(run: Run, words: Sequence[Word]) -> Iterator[str]:
+    """Those in whose stretch a batch lies by the time of its events, else of the check; newest first."""
+    start = run.batch.event_time_start
+    at = run.judged_at if start is None else start
+    for word in _newest(words):
+        if isinstance(word, Annotation) and word.start <= at < _end(word):
+            yield _told(word)
 
 
-def _accepted(words: _Words, points: Sequence[Point]) -> Iterator[Stretch]:
-    said_of = {
-        "accepted": "accepted as the new normal",
-        "undone": "back to the configured reference",
-        "ended": "acceptance ended with a new reference",
-    }
-    own = (word for word in words if isinstance(word, Acceptance))
-    for word in sorted(own, key=lambda each: -each.at):
-        text = _with_text(f"{said_of[word.kind]}, {when(word.at)}{_by(word)}", word.note)
-        yield Stretch(text, *_covered(points, word.at, word.at))
+def _newest(words: Sequence[Word]) -> list[Word]:
+    return sorted(words, key=_begin, reverse=True)[:_WORDS_SHOWN]
 
 
-def _by(word: Annotation | Acceptance) -> str:
+def _begin(word: Word) -> float:
+    return word.start if isinstance(word, Annotation) else word.at
+
+
+def _end(word: Word) -> float:
+    """Half open; an acceptance is a moment."""
+    if not isinstance(word, Annotation):
+        return word.at
+    ends = (word.until, word.ended_at)
+    return min((end for end in ends if end is not None), default=math.inf)
+
+
+def _stretch(word: Word, points: Sequence[Point]) -> Stretch:
+    return Stretch(_told(word), *_covered(points, _begin(word), _end(word)))
+
+
+_SAID_OF = {
+    "accepted": "accepted as the new normal",
+    "undone": "back to the configured reference",
+    "ended": "acceptance ended with a new reference",
+}
+
+
+def _told(word: Word) -> str:
+    """A word in a line."""
+    if not isinstance(word, Annotation):
+        return _with_text(f"{_SAID_OF[word.kind]}, {when(word.at)}{_by(word)}", word.note)
+    end = _end(word)
+    until = f" to {when(end)}" if math.isfinite(end) else ""
+    scopes = f" of {', '.join(word.scopes)}" if word.scopes else ""
+    text = f"{_KINDS[word.kind]}{scopes}, {when(word.start)}{until}{_by(word)}"
+    return _with_text(text, word.text)
+
+
+def _by(word: Word) -> str:
     return f" by {said(word.by, 40)}" if word.by else ""
 
 

@@ -31,6 +31,8 @@ MAX_LIMIT = 1000
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
+_MOMENT = {"format": "date-time"}
+
 
 @ROUTER.get(
     "/api/v1/models",
@@ -89,39 +91,49 @@ def batches(  # noqa: PLR0913 - a parameter of the query each
     ] = None,
     state: Annotated[Verdict | None, Query(description="Only those with this answer.")] = None,
     since: Annotated[
-        datetime | None,
+        str | None,
         Query(
+            max_length=40,
             description="Only those that begin then or later: by event, else by check; UTC.",
             examples=["2026-09-21T00:00:00Z"],
+            json_schema_extra=_MOMENT,
         ),
     ] = None,
     until: Annotated[
-        datetime | None,
+        str | None,
         Query(
+            max_length=40,
             description="Only those that begin before, likewise.",
             examples=["2026-09-22T00:00:00Z"],
+            json_schema_extra=_MOMENT,
         ),
     ] = None,
 ) -> shapes.BatchesShape:
     """Stored verdicts, newest first. Follow `next`, or the header `Link`, to read all of them."""
-    during = (_seconds(since), _seconds(until))
+    during = (_seconds(since, "since"), _seconds(until, "until"))
     with AT_WORK:
         rows = board.runs(model.name, limit=limit, before=before, verdict=state, during=during)
         lines = [shapes.batch_shape(model.name, row) for row in rows]
     following = None
     if len(lines) == limit:
         kept: dict[str, object] = {"limit": limit, "before": lines[-1].seq, "state": state}
-        kept |= {"since": since and since.isoformat(), "until": until and until.isoformat()}
+        kept |= {"since": since, "until": until}
         chosen = urlencode({name: value for name, value in kept.items() if value is not None})
         following = f"{shapes.batches_path(model.name)}?{chosen}"
     return shapes.BatchesShape(model.name, lines, paged(response, following))
 
 
-def _seconds(moment: datetime | None) -> float | None:
+def _seconds(moment: str | None, where: str) -> float | None:
     """Unix seconds; a moment without a zone is in UTC."""
     if moment is None:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    try:
+        found = datetime.fromisoformat(moment.upper())
+    except ValueError:
+        what = f"{moment!r} is no time; write 2026-09-21T14:00:00Z"
+        errors = [{"where": f"query.{where}", "what": what}]
+        raise ProblemError(422, f"query.{where}: {what}", errors=errors) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 @ROUTER.post(
