@@ -217,11 +217,27 @@ def _named(run: Run, plan: Plan, context: Context, kept: Kept | None) -> Run:
         "reference_batches": [batch.id for batch in plan.reference],
         "current_batches": [batch.id for batch in plan.current],
         "left_out": plan.left_out,
+        "promise": promise_of(context.alarms.per_checks),
     }
     return replace(
         run,
         explanation={**run.explanation, "comparison": told},
         provenance={**run.provenance, **made},
+    )
+
+
+def promise_of(per_checks: int) -> str:
+    """How often one check by itself errs, in words.
+
+    Examples
+    --------
+    >>> promise_of(1000)[:78]
+    'One check by itself: sides that do not differ are told apart once in 1,000 tim'
+    """
+    return (
+        f"One check by itself: sides that do not differ are told apart once in {per_checks:,} times "
+        "at most. The checks of the history share that rate with the slow layers, so the answer on a "
+        "batch may be another one there."
     )
 
 

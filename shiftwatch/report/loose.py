@@ -94,6 +94,13 @@ def comparison(run: Run) -> dict[str, str]:
     return {side: str(name) for side, name in sides.items()} if all(sides.values()) else {}
 
 
+def comparison_promise(run: Run) -> str:
+    """How often such a comparison errs; empty where it does not say so."""
+    given = run.explanation.get("comparison")
+    told = given.get("promise") if isinstance(given, Mapping) else None
+    return told if isinstance(told, str) else ""
+
+
 def appeared(run: Run) -> dict[str, list[str]]:
     """Categories the reference has never had, by column."""
     return {
