@@ -17,6 +17,7 @@ from typing import Any
 
 from shiftwatch.decide import TOLERANCES
 from shiftwatch.metrics import table
+from shiftwatch.web.routes import ROUTERS
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -131,6 +132,20 @@ def _where(found: Mapping[str, Any]) -> str:
     return f"Measured on {machines}, one thread, {when}.\n\n"
 
 
+def http() -> str:
+    """Every path of the API with its summary, a line each."""
+    lines = ["| path | answers |", "|---|---|"]
+    found: dict[tuple[str, str], list[str]] = {}
+    for router in ROUTERS:
+        for route in router.routes:
+            if getattr(route, "include_in_schema", False):
+                key = (route.path, route.summary)
+                found.setdefault(key, []).extend(sorted(route.methods))
+    for (path, summary), methods in found.items():
+        lines.append(f"| `{' '.join(dict.fromkeys(methods))} {path}` | {summary} |")
+    return "\n".join(lines) + "\n"
+
+
 def reliability() -> str:
     """What `make torture` stored, in a few lines; ``benchmarks/reliability.md`` has all of it."""
     path = ROOT / "benchmarks" / "results" / "torture.json"
@@ -170,6 +185,7 @@ def _sum(faults: list[dict[str, Any]], key: str) -> int:
 
 PARTS = {
     "metrics": table,
+    "http": http,
     "reliability": reliability,
     "rooms": rooms,
     "calibration": calibration,

@@ -8,6 +8,7 @@ Never: keeps anything; reads a clock.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,6 +24,23 @@ accept what is normal now, or take the alert out."""
 
 SILENCED_SCOPES: tuple[Scope, ...] = ("input", "prediction", "schema")
 """Scopes that have an alarm to be silenced."""
+
+MEANINGS: Mapping[str, str] = {
+    "annotation": "what an operator has said of a stretch of a model's time, by page, API or "
+    "`shiftwatch annotate`: a note, a known change or a silence. It is kept with who said it and "
+    "when, drawn on timelines and reports, and never deleted; taken back, it says so",
+    "note": "annotation: a remark; it changes nothing",
+    "known_change": "annotation: a change that is meant, such as a campaign. It is drawn and "
+    "exported (`shiftwatch_annotations`) and holds no alert, because a shift of another cause would "
+    "go under in it; silence the model where nobody need look, or accept what came as normal",
+    "silence": "annotation with an end: until then the alerts on shifts of these scopes are quiet "
+    "(`shiftwatch_silenced`). Verdicts, alarms and metrics of drift stay as they are, and the alert "
+    "fires at the end if the alarm is still on. Alerts on data that cannot be judged and on "
+    "shiftwatch itself heed no silence",
+    "acceptance": "what an operator has taken as the new normal: rows of judged batches are the "
+    "reference from then on, until the configured one changes or `shiftwatch accept --undo`",
+}
+"""What the words of operators mean, for ``shiftwatch explain``."""
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
@@ -122,9 +140,8 @@ def moment(text: str, now: float) -> float:
     >>> moment("2h", 1000.0), moment("1970-01-02", 0.0), moment("1970-01-01T01:00+01:00", 0.0)
     (8200.0, 86400.0, 0.0)
     """
-    told = _DURATION.fullmatch(text.strip())
-    if told is not None:
-        return now + int(told[1]) * _SECONDS[told[2]]
+    if _DURATION.fullmatch(text.strip()):
+        return now + lasting(text)
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -132,3 +149,22 @@ def moment(text: str, now: float) -> float:
             f"{text[:60]!r} is no time", hint="write 2026-12-01T08:00 (UTC), 2026-12-01, or 2h, 3d"
         ) from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def lasting(text: str) -> float:
+    """Seconds of a length of time as people write it: ``90m``, ``2h``, ``3d``, ``1w``.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+
+    Examples
+    --------
+    >>> lasting("90m"), lasting("1w")
+    (5400.0, 604800.0)
+    """
+    told = _DURATION.fullmatch(text.strip())
+    if told is None:
+        raise DataError(f"{text[:60]!r} is no length of time", hint="write 90m, 2h, 3d or 1w")
+    return int(told[1]) * _SECONDS[told[2]]

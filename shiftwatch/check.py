@@ -8,10 +8,10 @@ Never: writes to the store; reads a clock other than for its own cost.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from shiftwatch import decide, derive, power
+from shiftwatch import decide, derive, performance, power
 from shiftwatch.budget import useful_rows
 from shiftwatch.conclude import Found, Moment, Rules, conclude
 from shiftwatch.contribution import contribution
@@ -19,6 +19,7 @@ from shiftwatch.cost import Stopwatch
 from shiftwatch.dependence import doubts, lighter
 from shiftwatch.errors import AwayError, DataError, ModelError
 from shiftwatch.evaluate import Current, Evaluation, evaluate
+from shiftwatch.examples import example_rows
 from shiftwatch.payload.plan import Counted, Made
 from shiftwatch.phases import WHOLE, Fitted, fitted, span_of
 from shiftwatch.provenance import provenance
@@ -47,6 +48,7 @@ from shiftwatch.source import parquet, payloads, stores
 from shiftwatch.source.fitting import explained, rows_that_fit
 from shiftwatch.source.keeping import Draw, keep
 from shiftwatch.survey import max_share, survey
+from shiftwatch.twosample.protocol import Prepared
 from shiftwatch.twosample.registry import Plan
 from shiftwatch.values import (
     TESTED_SCOPES,
@@ -124,13 +126,35 @@ def check(watched: Watch, request: Check) -> Checked:
         return _concluded(watched, request, state, judgement, stopwatch)
     with stopwatch.stage("season"):
         fit = fitted(watched, span)
+    known = watched.reference.performance()  # of all hours: the more labels, the better
+    watched, gathered = fit.watched, _doubted(gathered, fit)
+    judgement = _tested(watched, request, gathered, known, stopwatch)
+    return _concluded(watched, request, state, judgement, stopwatch)
+
+
+def _tested(
+    watched: Watch,
+    request: Check,
+    gathered: _Gathered,
+    known: Prepared | None,
+    stopwatch: Stopwatch,
+) -> _Judgement:
+    """What the tests find, and how well the model answers as far as that can be told."""
     with stopwatch.stage("test"):
-        watched, gathered = fit.watched, _doubted(gathered, fit)
-        current = Current(gathered.sample, _absent(watched.reference, gathered), request.batch.id)
+        address = watched.address(request.batch.id)
+        current = Current(gathered.sample, _absent(watched.reference, gathered), address)
         plan = _affordable(watched.plan, request)
         evaluation = evaluate(watched.reference, current, plan, watched.root, stopwatch)
-    judgement = _Judgement.of(_with_left_out(evaluation, watched, request), gathered)
-    return _concluded(watched, request, state, judgement, stopwatch)
+    estimated = _estimated(known, gathered, stopwatch)
+    return _Judgement.of(_with_left_out(evaluation, watched, request), gathered, estimated)
+
+
+def _estimated(
+    known: Prepared | None, gathered: _Gathered, stopwatch: Stopwatch
+) -> Mapping[str, Any]:
+    """How well the model answers on the batch; empty where no label is configured."""
+    with stopwatch.stage("performance"):
+        return {} if known is None else performance.estimate(known, gathered.sample)
 
 
 def _affordable(plan: Plan, request: Check) -> Plan:
@@ -172,7 +196,7 @@ def _gather(watched: Watch, request: Check, stopwatch: Stopwatch) -> _Gathered:
             wanted,
             root=settings.batches,
             max_rows=min(allowed, fitting_rows),
-            rng=generator(watched.context.seed, batch.id, "rows"),
+            rng=generator(watched.context.seed, watched.address(batch.id), "rows"),
             time_column=settings.columns.time,
         )
     little = fitting_rows < allowed
@@ -254,10 +278,14 @@ class _Judgement:
     columns: tuple[ColumnProfile, ...]
     gathered: _Gathered
     too_few: str = ""
+    estimated: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluation: Evaluation, gathered: _Gathered) -> _Judgement:
-        return cls(evaluation.results, evaluation.skipped, evaluation.columns, gathered)
+    def of(
+        cls, evaluation: Evaluation, gathered: _Gathered, estimated: Mapping[str, Any]
+    ) -> _Judgement:
+        found = evaluation.results, evaluation.skipped, evaluation.columns
+        return cls(*found, gathered, estimated=estimated)
 
     @classmethod
     def without_tests(cls, finding: Finding) -> _Judgement:
@@ -324,7 +352,7 @@ def _concluded(
         skipped=judgement.skipped,
         findings=findings,
         columns=judgement.columns,
-        explanation=_explanation(judgement)
+        explanation=_explanation(judgement, rows=watched.context.model.report.rows)
         | power.outlook(judgement.results, concluded.level.check),
         provenance=_provenance(watched, request),
         cost=stopwatch.cost(judgement.gathered.sample.rows),
@@ -378,7 +406,7 @@ def _why_untested(skipped: Collection[str]) -> str:
     return f"no column can be tested: {', '.join(sorted(skipped))}"
 
 
-def _explanation(judgement: _Judgement) -> dict[str, Any]:
+def _explanation(judgement: _Judgement, *, rows: bool) -> dict[str, Any]:
     """Columns by their contribution to the joint tests, and categories that came or went."""
     ranked = {
         result.scope: list(result.explanation.get("columns", ()))
@@ -397,11 +425,18 @@ def _explanation(judgement: _Judgement) -> dict[str, Any]:
         for c in judgement.columns
         if c.kind == "categorical"
     }
-    return {
+    told: dict[str, Any] = {}
+    shares = contribution(judgement.results)
+    if judgement.estimated:
+        told["performance"] = dict(judgement.estimated)
+    if rows:
+        first = [share.column for share in shares.get("input", ())]
+        shown = example_rows(judgement.gathered.sample, judgement.results, first, "input")
+        told |= {"rows": {"input": shown}} if shown else {}
+    return told | {
         "columns": ranked,
         "contribution": {
-            scope: [asdict(share) for share in shares]
-            for scope, shares in contribution(judgement.results).items()
+            scope: [asdict(share) for share in found] for scope, found in shares.items()
         },
         "appeared": appeared,
         "vanished": {name: texts for name, texts in vanished.items() if texts},

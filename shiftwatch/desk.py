@@ -26,7 +26,7 @@ from shiftwatch.errors import ShiftwatchError, WorkerError
 from shiftwatch.look import confined
 from shiftwatch.monitor import Monitor
 from shiftwatch.report import Format
-from shiftwatch.reports import Archive, timeline
+from shiftwatch.reports import Archive, found, timeline
 from shiftwatch.settings import Settings
 from shiftwatch.sides import Side
 from shiftwatch.status import Around, Snapshot
@@ -94,7 +94,8 @@ class Desk:
         self._steward = steward
         self._clock = clock
         self._said = store.annotations_to_come(clock())
-        """Words that are in force or will be, for the snapshot."""
+        """Words that are in force or will be, for the snapshot; changed under ``_speaking``."""
+        self._speaking = threading.Lock()
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
@@ -119,16 +120,22 @@ class Desk:
         self._reload = (successful, at if successful else self._reload[1])
 
     def runs(
-        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+        self,
+        model: str,
+        *,
+        limit: int,
+        before: int | None,
+        verdict: Verdict | None,
+        during: tuple[float | None, float | None] = (None, None),
     ) -> Sequence[Mapping[str, Any]]:
         """Stored verdicts, newest first."""
-        rows = self._store.runs(model, limit=limit, before=before, verdict=verdict)
+        rows = self._store.runs(model, limit=limit, before=before, verdict=verdict, during=during)
         return [asdict(row) | {"state": row.verdict} for row in rows]
 
     def report(self, model: str, batch: str | None, form: Format) -> str | None:
         """The report of a batch in a format."""
         run = self._on_demand(model, batch)
-        document = self._store.document(model, batch) if run is None else to_document(run)
+        document = found(self._store, model, batch) if run is None else to_document(run)
         if document is None:
             return None
         return Archive(self._store, self.settings.alarms, linked=True).report(document, form)
@@ -169,24 +176,31 @@ class Desk:
         return asdict(word)
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
         """What operators have said of a model, the newest first."""
-        return self._store.annotations(model, limit=limit, before=before)
+        return self._store.annotations(model, limit=limit, before=before, in_force_at=in_force_at)
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
         """Keep what an operator says of a stretch of time."""
         now = self._now()
-        word = self._store.note_annotation(model, checked(draft, now), by, now)
-        self._said = (word, *self._said)
+        with self._speaking:
+            word = self._store.note_annotation(model, checked(draft, now), by, now)
+            self._said = (word, *self._said)
         _LOG.warning("annotated", extra=asdict(word))
         return word
 
     def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
         """Take a word back."""
-        word = self._store.end_annotation(model, number, by, self._now())
+        with self._speaking:
+            word = self._store.end_annotation(model, number, by, self._now())
+            self._said = tuple(each for each in self._said if each.id != number or word is None)
         if word is not None:
-            self._said = tuple(each for each in self._said if each.id != number)
             _LOG.warning("annotation ended", extra=asdict(word))
         return word
 

@@ -1,4 +1,4 @@
-"""What the names mean: tests, verdicts, layers, metrics, alerts, findings, costs, settings.
+"""What the names mean: tests, verdicts, layers, metrics, alerts, findings, words, settings.
 
 In:    a name.
 Out:   its meaning, from the place in the code that defines it.
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from shiftwatch import settings
+from shiftwatch import annotation, settings
 from shiftwatch.alerts import meanings
 from shiftwatch.budget import STEPS
 from shiftwatch.metrics import FAMILIES
@@ -119,6 +119,7 @@ def _senses() -> dict[str, list[str]]:
         STAGE_MEANINGS,
         ENERGY,
         QUARANTINE,
+        annotation.MEANINGS,
         meanings(),
     )
     for texts in (*own, metrics):

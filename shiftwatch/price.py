@@ -23,6 +23,7 @@ STAGES: Mapping[str, str] = {
     "season": "choosing the reference rows of the batch's season, and the first time preparing them",
     "test": "the two-sample tests; by test they are told one by one",
     "profile": "what the report shows of each column",
+    "performance": "estimating how well the model answers, where the reference has labels",
     "summary": "counting the batch for the memory over past batches",
     "decide": "the memory and the decision",
     "given_up": "attempts at a check that `limits.seconds` ended",

@@ -26,7 +26,7 @@ def provenance(request: Check) -> dict[str, Any]:
     request
         With its context as it was used: with an accepted reference, ``settings.reference`` is its
         path, and ``acceptance`` says by which word of an operator it came to be used. ``alone`` is
-        there where the check belongs to no history.
+        there where the check belongs to no history, ``draws`` where they do not go by the bytes.
 
     Returns
     -------
@@ -48,6 +48,7 @@ def provenance(request: Check) -> dict[str, Any]:
         "effort": plain(request.effort),
         "acceptance": plain(context.accepted) if context.accepted is not None else None,
         **({"alone": True} if request.alone else {}),
+        **({"draws": context.draws} if context.draws else {}),
     }
 
 

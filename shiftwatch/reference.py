@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -27,13 +27,14 @@ from shiftwatch.values import TESTED_SCOPES, SchemaColumn, Scope
 JOINT = "*"
 """Target of a joint test."""
 
-FORMAT = 4
+FORMAT = 5
 """Raise it when what a test prepares changes within a version, so that no cache is mistaken."""
 
 DERIVED_TESTS = ("ks", "chi2")
 """Tests of derived columns."""
 
 _PROFILE = "profile"
+_PERFORMANCE = "performance"
 _SUMMARY = "summary"
 
 Root = int | str
@@ -80,6 +81,18 @@ class Reference:
     def profile(self, column: SchemaColumn) -> Prepared:
         """The reference's side of the report for one column."""
         return self.prepared(_PROFILE, scope_of(column), column.name)
+
+    def performance(self) -> Prepared | None:
+        """What is known of being right on the reference; None where no label was configured."""
+        key = _key(_PERFORMANCE, "prediction", JOINT)
+        return self.prepared(_PERFORMANCE, "prediction", JOINT) if key in self.facts else None
+
+    def with_performance(self, prepared: Prepared) -> Reference:
+        """The reference, with what is known of being right on it."""
+        key = _key(_PERFORMANCE, "prediction", JOINT)
+        arrays = {f"{key}/{name}": array for name, array in prepared.arrays.items()}
+        entry = {"arrays": list(prepared.arrays), "facts": dict(prepared.facts)}
+        return replace(self, arrays={**self.arrays, **arrays}, facts={**self.facts, key: entry})
 
     def summary(self) -> Prepared:
         """The cells that batches are counted in, and the reference's own counts."""

@@ -37,6 +37,9 @@ class Context:
     limits: LimitSettings = field(default_factory=LimitSettings)
     accepted: Acceptance | None = None
     """What an operator has accepted as the reference; holds while the configured one is as then."""
+    draws: str = ""
+    """What addresses the random draws instead of the bytes of the reference and of the batch: for
+    rows that may come as a file or as a table and shall give the same numbers. Empty: the bytes."""
 
 
 @dataclass(frozen=True, slots=True)

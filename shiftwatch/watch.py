@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from shiftwatch import __version__, cache, cost, derive, roles
+from shiftwatch import __version__, cache, cost, derive, performance, roles
 from shiftwatch.dependence import Order, measure
 from shiftwatch.errors import DataError, ModelError
 from shiftwatch.fetch import load_model, model_bytes, model_sha256
@@ -30,6 +30,7 @@ from shiftwatch.source import parquet
 from shiftwatch.source.facts import file_sha256
 from shiftwatch.source.fitting import Room, rows_that_fit
 from shiftwatch.status import ReferenceInfo
+from shiftwatch.twosample.protocol import Prepared
 from shiftwatch.twosample.registry import Plan, build
 from shiftwatch.values import SchemaColumn
 
@@ -59,7 +60,11 @@ class Watch:
     @property
     def root(self) -> str:
         """Root of the addresses random draws have."""
-        return root(self.context.seed, self.reference_sha256)
+        return root(self.context.seed, self.context.draws or self.reference_sha256)
+
+    def address(self, batch_id: str) -> str:
+        """What addresses the draws of a batch below the root."""
+        return self.context.draws or batch_id
 
     @property
     def basis(self) -> str:
@@ -126,12 +131,13 @@ def load(context: Context) -> Watch:
             "reference": reference_sha256,
             "model": model.sha256 if model is not None else "",
             "settings": repr((_placeless(settings), context.seed)),
+            "draws": context.draws,
             "memory_mb": str(context.limits.memory_mb),
             "versions": repr((__version__, FORMAT, versions())),
         }
     )
     plan = build(settings.tests)
-    draws = root(context.seed, reference_sha256)
+    draws = root(context.seed, context.draws or reference_sha256)
     reference = _kept(context, fingerprint, lambda: _prepared(context, model, plan, draws))
     ended = context.accepted is not configured.accepted
     return Watch(context, model, reference, reference_sha256, plan, fingerprint, ended)
@@ -194,6 +200,8 @@ class Rows:
     come last, and are NaN."""
     sampled: str = ""
     """How many rows were taken, and why not all; empty where all were."""
+    right: Prepared | None = None
+    """How often the model is right on them; None where no label is configured."""
 
 
 @cost.preparing()
@@ -202,6 +210,8 @@ def _prepared(context: Context, model: OnnxModel | None, plan: Plan, draws: str)
     _check_tolerances(context.model, rows.schema)
     reference = prepare(rows.sample, rows.schema, plan, draws)
     reference = measure(reference, *_in_order(rows), plan, draws)
+    if rows.right is not None:
+        reference = reference.with_performance(rows.right)
     return replace(reference, sampled=rows.sampled)
 
 
@@ -210,7 +220,9 @@ def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
     settings = context.model
     schema = reference_schema(context, model)
     clock = settings.columns.time
-    wanted = [replace(c, role="input") if c.name == clock else c for c in schema]
+    # Read beside the inputs, and tested by nothing.
+    beside = (clock, settings.columns.label)
+    wanted = [replace(c, role="input") if c.name in beside else c for c in schema]
     to_read = derive.to_read(wanted)
     room = room_of(context)
     fitting_rows = rows_that_fit(parquet.reference_files(settings.reference), to_read, room)
@@ -227,10 +239,20 @@ def reference_rows(context: Context, model: OnnxModel | None) -> Rows:
     scored, schema = with_predictions(sample, schema, model)
     schema = (*schema, *derive.entries(scored, schema))
     scored = derive.with_derived(scored, schema)
+    right = _performance(scored, schema, settings.columns.label)
     kept = [c.name for c in schema if c.role in ("input", "prediction")]
     scored = Sample(scored.rows, tuple(c for c in scored.columns if c.name in kept))
     why = room.reason if fitting_rows < parquet.REFERENCE_ROWS else "more add no power"
-    return Rows(scored, schema, times, _sampled(reading, why))
+    return Rows(scored, schema, times, _sampled(reading, why), right)
+
+
+def _performance(
+    sample: Sample, schema: Sequence[SchemaColumn], label: str | None
+) -> Prepared | None:
+    """How often the model is right on the reference; None where no label is configured."""
+    if label is None or not sample.has(label):
+        return None
+    return performance.prepare(sample, schema, label)
 
 
 def _sampled(reading: parquet.Reading, why: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 # As in the worker: BLAS threads that compete with each other cost more than they bring.
@@ -19,7 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from shiftwatch import document as documents
 from shiftwatch.values import Run
-from tests.schema import valid_report
+from tests.schema import is_report, valid_report
 
 REQUIRE_ALL = os.environ.get("SHIFTWATCH_REQUIRE") == "all"
 
@@ -32,10 +33,23 @@ settings.register_profile(
 settings.load_profile("shiftwatch")
 
 
-def _published(written: Callable[[Run], dict[str, Any]]) -> Callable[[Run], dict[str, Any]]:
-    @wraps(written)
+def _published(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Hold every report that is read as JSON against the published schema, whoever wrote it."""
+
+    @wraps(read)
+    def held(*given: Any, **how: Any) -> Any:
+        found = read(*given, **how)
+        if is_report(found):
+            valid_report(found)
+        return found
+
+    return held
+
+
+def _written(write: Callable[[Run], dict[str, Any]]) -> Callable[[Run], dict[str, Any]]:
+    @wraps(write)
     def held(run: Run) -> dict[str, Any]:
-        document = written(run)
+        document = write(run)
         if type(run) is Run:  # not one that a test has given more fields
             valid_report(document)
         return document
@@ -44,8 +58,10 @@ def _published(written: Callable[[Run], dict[str, Any]]) -> Callable[[Run], dict
 
 
 # Before any module takes the function by its name: no test makes a report that its schema does
-# not describe. What another process makes is held against it where its text is read.
-documents.to_document = _published(documents.to_document)  # type: ignore[assignment] # on purpose
+# not describe. What another process has made, a daemon, a command or an older run, is held against
+# it where a test reads it.
+documents.to_document = _written(documents.to_document)  # type: ignore[assignment] # on purpose
+json.loads = _published(json.loads)
 
 
 def absent(part: str) -> NoReturn:

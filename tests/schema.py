@@ -1,7 +1,7 @@
 """The report's published schema, and what does not fit it.
 
-Every document that a test makes in its own process is held against it: ``conftest`` watches
-``to_document``. What another process has made is given to :func:`valid_report` by its test.
+Every document that a test makes in its own process, or reads as JSON, is held against it:
+``conftest`` watches ``to_document`` and ``json.loads``.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ def validator() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(schema)
 
 
+def is_report(value: object) -> bool:
+    """Whether a value is meant as a report of this schema."""
+    return isinstance(value, dict) and {"schema_version", "scopes", "results"} <= value.keys()
+
+
 def valid_report(document: Mapping[str, Any]) -> None:
     """Fail with every place where the document does not fit the schema."""
     found = validator().iter_errors(dict(document))
     faults = [
         f"{'.'.join(map(str, fault.instance_path))}: {fault.message[:200]}" for fault in found
     ]
-    assert faults == []
+    assert faults == [], faults

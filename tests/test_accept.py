@@ -477,10 +477,14 @@ def test_while_the_daemon_runs_the_verb_asks_it(house: Path) -> None:
         path = "/api/v1/models/churn"
         wait_for(lambda: len(daemon.json(f"{path}/batches")["batches"]) == 4)
         first = daemon.json(f"{path}/batches")["batches"][1]["batch_id"]
-        status, said, _ = told(house, "--yes", "--from", first, "--note", "by the daemon")
+        status, said, _ = told(
+            house, "--yes", "--from", first, "--note", "by the daemon", "--by", "carol"
+        )
         assert status == 0
         assert "accepted 600 rows" in said
-        assert daemon.json(f"{path}/acceptance")["in_force"]["note"] == "by the daemon"
+        assert "by carol" in said
+        kept = daemon.json(f"{path}/acceptance")["in_force"]
+        assert (kept["note"], kept["by"]) == ("by the daemon", "carol")
         write(house, 1.0, first=4)
         newest = wait_for(
             lambda: (found := daemon.json(f"{path}/batches")["batches"])[4:] and found[0]

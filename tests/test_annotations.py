@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
+import sqlite3
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from shiftwatch.annotation import LONGEST_TEXT, Draft, checked, moment, silences
+from shiftwatch.annotation import LONGEST_NAME, LONGEST_TEXT, Draft, checked, moment, silences
 from shiftwatch.cli import app
 from shiftwatch.desk import Desk
 from shiftwatch.errors import DataError
 from shiftwatch.metrics import render
 from shiftwatch.store import Store, migrations
 from shiftwatch.store.sqlite import connect_writer
-from shiftwatch.values import Annotation
+from shiftwatch.values import Acceptance, Annotation
+from shiftwatch.web.routes.asked import Speaker
+from shiftwatch.web.tokens import made
 from tests import sample_runs
 from tests.test_accept import CONFIG, free_port, house, wait_for
-from tests.test_daemon import running
+from tests.test_daemon import Running, running
 from tests.test_desk import MODEL, Office, _run
 from tests.test_web import ask, board_of, get, problem
 
@@ -127,6 +131,19 @@ def test_words_are_kept_as_they_were_said_newest_first_and_never_lost(store: Sto
     assert store.end_annotation("other", second.id, "bob", NOW) is None, "of another model"
 
 
+def test_the_history_and_a_word_itself_agree_on_what_is_in_force(store: Store) -> None:
+    for start, until in ((-9, None), (-9, -1), (-9, 0), (-9, 1), (0, None), (0, 1), (1, 2)):
+        end = None if until is None else NOW + until
+        store.note_annotation("churn", draft(start=NOW + start, until=end), "ada", NOW)
+    for number, at in ((1, NOW - 1), (4, NOW), (6, NOW + 1)):
+        store.end_annotation("churn", number, "ada", at)
+    words = store.annotations("churn")
+    in_force = tuple(word for word in words if word.in_force(NOW))
+    assert [word.id for word in in_force] == [6, 5]
+    assert store.annotations("churn", in_force_at=NOW) == in_force
+    assert store.annotations("churn", in_force_at=NOW, limit=1, before=6) == in_force[1:]
+
+
 def test_words_outlive_runs_and_a_restart(tmp_path: Path) -> None:
     path = str(tmp_path / "s.db")
     with Store.open(path, clock=lambda: NOW) as store:
@@ -153,6 +170,53 @@ def test_an_older_history_gets_the_table_and_keeps_its_acceptances(tmp_path: Pat
         (word,) = store.acceptances("churn")
         assert (word.note, word.by) == ("n", "")
         assert store.note_annotation("churn", draft(), "ada", NOW).id == 1
+
+
+def _bad_page(path: Path, table: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'"
+        try:
+            found = connection.execute(query, (table,)).fetchall()
+        except sqlite3.OperationalError:
+            pytest.skip("this SQLite cannot tell which page is whose")
+    with path.open("r+b") as file:
+        file.seek(4096 * (found[len(found) // 2][0] - 1))
+        file.write(b"\xff" * 4096)
+
+
+def test_words_are_rescued_from_a_damaged_history_and_no_number_is_used_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.db"
+    with Store.open(str(path), clock=lambda: NOW) as store:
+        for number in range(200):
+            store.note_annotation("churn", draft(text=f"{number} {HOSTILE}"), "ada", NOW)
+        store.end_annotation("churn", 7, HOSTILE, NOW + 1)
+        before = store.annotations("churn")
+    _bad_page(path, "annotations_by_model")
+    with Store.open(str(path), clock=lambda: NOW) as store:
+        assert store.set_aside == 1
+        assert store.annotations("churn") == before
+        assert store.note_annotation("churn", draft(), "ada", NOW).id == 201
+    _bad_page(path, "annotations")
+    with Store.open(str(path), clock=lambda: NOW) as store:
+        kept = store.annotations("churn")
+        assert 0 < len(kept) < 201
+        assert set(kept) < {*before, kept[0]}
+
+
+def test_a_rescue_leaves_out_a_word_that_a_later_start_would_fail_of(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with Store.open(str(path), clock=lambda: NOW) as store:
+        words = [store.note_annotation("churn", draft(), "ada", NOW) for _ in range(5)]
+    spoiled = {1: "scopes = '['", 2: "start = 'soon'", 3: "until = x'00'"}
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for number, change in spoiled.items():
+            question = f"UPDATE annotations SET {change} WHERE id = {number}"  # noqa: S608 - ours
+            connection.execute(question)
+    _bad_page(path, "annotations_by_model")
+    with Store.open(str(path), clock=lambda: NOW) as store:
+        assert store.annotations_to_come(NOW) == (words[4], words[3])
 
 
 # --- the snapshot and the metrics --------------------------------------------------------------
@@ -187,6 +251,19 @@ def test_a_silence_is_exported_from_its_beginning_to_its_very_end(tmp_path: Path
         office.desk.close()
 
 
+def test_words_said_at_once_are_all_in_force(tmp_path: Path) -> None:
+    with Store.open(str(tmp_path / "s.db"), clock=lambda: NOW) as store:
+        office = Office(tmp_path, store)
+        desk = Desk(store, office.desk.settings, office.steward, lambda: NOW)
+        with ThreadPoolExecutor(8) as pool:
+            said = list(pool.map(lambda _: desk.annotate(MODEL, draft(), "ada").id, range(200)))
+            assert {word.id for word in desk.snapshot().around.words} == set(said)
+            list(pool.map(lambda number: desk.end_annotation(MODEL, number, "bob"), said[:-1]))
+        assert [word.id for word in desk.snapshot().around.words] == said[-1:]
+        desk.close()
+        office.desk.close()
+
+
 def test_taking_a_word_back_ends_it_at_once(tmp_path: Path) -> None:
     with Store.open(str(tmp_path / "s.db"), clock=lambda: NOW) as store:
         office = Office(tmp_path, store)
@@ -208,12 +285,19 @@ def test_a_word_is_on_the_page_of_a_report_and_changes_nothing_in_its_document(
         run = _run("b1", sample_runs.shift())
         office.commit(run)
         before = office.desk.report(MODEL, "b1", "json")
-        start = run.judged_at - HOUR
-        store.note_annotation(MODEL, draft(start=start, text="<b>new prices</b>"), "ada", NOW)
+        at = run.batch.event_time_start or run.judged_at
+        said = draft(start=at - HOUR, until=at + HOUR, text="<b>new prices</b>")
+        store.note_annotation(MODEL, said, "ada", NOW)
         page = office.desk.report(MODEL, "b1", "html")
         assert page is not None
         assert "by ada: &lt;b&gt;new prices&lt;/b&gt;" in page
         assert office.desk.report(MODEL, "b1", "json") == before
+        text = office.desk.report(MODEL, "b1", "markdown") or ""
+        assert "by ada: \\<b\\>new prices\\</b\\>" in text
+        later = draft(start=at + 1, until=at + 2, text="after it")
+        store.note_annotation(MODEL, later, "ada", NOW)
+        assert "after it" not in (office.desk.report(MODEL, "b1", "markdown") or "")
+        assert "after it" in (office.desk.report(MODEL, "b1", "html") or "")
         office.desk.close()
 
 
@@ -238,6 +322,52 @@ def test_the_api_keeps_lists_and_ends_words() -> None:
     assert (ended.json()["in_force"], ended.json()["ended_by"]) == (False, "anonymous")
     found = get(board, PATH, params={"in_force": "true"}).json()["annotations"]
     assert [word["id"] for word in found] == [2]
+    assert "by anonymous" in problem(ask(board, "DELETE", f"{PATH}/1"), 409)["detail"]
+
+
+def test_the_api_filters_before_it_cuts_pages() -> None:
+    board = board_of()
+    for number in range(1, 6):
+        ask(board, "POST", PATH, json={"kind": "note", "text": f"{number}"})
+        if number % 2 == 0:
+            ask(board, "DELETE", f"{PATH}/{number}", params={"by": "bob"})
+    seen, path = [], f"{PATH}?in_force=true&limit=2"
+    while path:
+        page = get(board, path).json()
+        seen.append([word["id"] for word in page["annotations"]])
+        path = page["next"]
+    assert seen == [[5, 3], [1]]
+    ended = [word["ended_by"] for word in get(board, PATH).json()["annotations"]]
+    assert ended == ["", "bob", "", "bob", ""]
+
+
+def test_hostile_texts_go_in_and_out_as_they_are() -> None:
+    board, said = board_of(), "<script>alert(1)</script>\u202e\n\x1b[31m 'quoted' \" -- ;"
+    kept = ask(board, "POST", PATH, json={"kind": "note", "text": said, "by": said})
+    assert (kept.json()["text"], kept.json()["by"]) == (said, said.strip())
+    body = b'{"kind": "note", "text": "\\ud800"}'
+    lonely = ask(board, "POST", PATH, content=body, headers={"content-type": "application/json"})
+    assert (lonely.status_code, lonely.json()["text"]) == (201, "\\ud800"), "written as its escape"
+
+
+def test_an_acceptance_says_who_too_and_takes_any_text(store: Store) -> None:
+    board, path = board_of(), "/api/v1/models/churn/acceptance"
+    body = b'{"note": "\\ud800", "by": "ada"}'
+    lonely = ask(board, "POST", path, content=body, headers={"content-type": "application/json"})
+    assert "body.note" in problem(lonely, 422)["detail"]
+    kept = ask(board, "POST", path, json={"note": "\u202e", "by": "ada"})
+    assert (kept.json()["note"], kept.json()["by"]) == ("\u202e", "ada")
+    assert ask(board, "POST", path).json()["by"] == "anonymous"
+    assert ask(board, "DELETE", path, params={"by": "bob"}).json()["by"] == "bob"
+    word = Acceptance("churn", "accepted", "a", "b", 9, "p", "s", "c", HOSTILE, NOW, HOSTILE)
+    store.note_acceptance(word)
+    assert store.acceptance("churn") == word
+
+
+def test_a_name_counts_only_where_there_are_no_tokens() -> None:
+    assert Speaker("anonymous").called("ada") == "anonymous", "also for who is called so"
+    assert Speaker().called(" ada ") == "ada"
+    assert len(Speaker().called("x" * 1000)) == LONGEST_NAME
 
 
 @pytest.mark.parametrize(
@@ -277,6 +407,27 @@ def test_the_verbs_keep_list_and_end_without_a_daemon(house: Path) -> None:
     assert verb(house, "silence", "--end", "2")[0] == 0
     status, said, _ = verb(house, "silence", "--list")
     assert (status, len(said.splitlines()), "ended" in said) == (0, 2, True)
+    status, said, fault = verb(
+        house,
+        "annotate",
+        "sale",
+        "--kind",
+        "note",
+        "--from",
+        "2026-12-01T00:00+01:00",
+        "--for",
+        "2d",
+    )
+    assert "note from 2026-11-30T23:00:00Z to 2026-12-02T23:00:00Z" in said, fault
+
+
+def test_nothing_said_yet_is_told_also_before_there_is_a_history(house: Path) -> None:
+    assert verb(house, "silence", "--list")[:2] == (0, "churn: nothing was said yet\n")
+
+
+def test_what_a_terminal_is_told_cannot_steer_it(house: Path) -> None:
+    said = verb(house, "annotate", "\x1b[31m\u202e<b>", "--by", "\x07eve")[1]
+    assert "by \\x07eve: \\x1b[31m\\u202e<b>" in said
 
 
 @pytest.mark.parametrize(
@@ -285,6 +436,11 @@ def test_the_verbs_keep_list_and_end_without_a_daemon(house: Path) -> None:
         (("silence",), "needs an end"),
         (("silence", "--until", "tomorrow"), "is no time"),
         (("silence", "--until", "2h", "--scope", "weather"), "no scope is called 'weather'"),
+        (("silence", "--until", "2h", "--for", "2h"), "the end is said twice"),
+        (("silence", "--for", "2026-12-01"), "is no length of time"),
+        (("silence", "--for", "100d"), "90 days at most"),
+        (("annotate", "x", "--from", "2026-12-02", "--until", "2026-12-01"), "ends before it"),
+        (("annotate", "x" * 2001), "write 2000 at most"),
         (("annotate",), "say what is known"),
         (("silence", "--end", "9"), "no word 9"),
     ],
@@ -294,35 +450,61 @@ def test_the_verbs_refuse_in_words(house: Path, arguments: tuple[str, ...], told
     assert (status, told in fault) == (2, True), fault
 
 
+SILENT = 'shiftwatch_silenced{model="churn",scope="input"} 1.0'
+
+
+def configured(house: Path, web: str = "") -> None:
+    """A daemon that looks every second, on a free port."""
+    listen = f'web: {{listen: "127.0.0.1:{free_port()}"{web}}}\n'
+    text = f"{CONFIG}schedule: {{every: 1s}}\n{listen}"
+    (house / "shiftwatch.yml").write_text(text, encoding="utf-8")
+
+
+def asked(daemon: Running, path: str, token: str) -> str:
+    request = urllib.request.Request(daemon.url + path)
+    request.add_header("authorization", f"Bearer {token}")
+    request.add_header("x-forwarded-user", "mallory")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
 @pytest.mark.slow
 def test_a_running_daemon_keeps_what_the_verb_says_with_the_name_of_the_token(
     house: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = CliRunner().invoke(app, ["token", "alice", "--role", "operator"])
-    (house / "tokens.txt").write_text(made.stdout, encoding="utf-8")
-    token = made.stderr.split()[-1]
-    web = f'web: {{listen: "127.0.0.1:{free_port()}", tokens_file: tokens.txt}}\n'
-    (house / "shiftwatch.yml").write_text(
-        f"{CONFIG}schedule: {{every: 1s}}\n{web}", encoding="utf-8"
-    )
+    token, known = made("alice", "operator")
+    reading, other = made("bob", "read-only")
+    (house / "tokens.txt").write_text(f"{known}\n{other}\n", encoding="utf-8")
+    configured(house, ", tokens_file: tokens.txt")
     with running(house) as daemon:
+        for shown, told in ((None, "a token is needed"), (reading, "token of bob is read-only")):
+            if shown is not None:
+                monkeypatch.setenv("SHIFTWATCH_TOKEN", shown)
+            status, _, fault = verb(house, "silence", "--until", "2h")
+            assert (status, told in fault) == (70, True), fault
         monkeypatch.setenv("SHIFTWATCH_TOKEN", token)
         status, said, fault = verb(house, "silence", "release", "--until", "2h", "--by", "mallory")
         assert status == 0, fault
         assert "by alice: release" in said, "the token says who, not the one who asks"
-
-        def asked(path: str) -> str:
-            request = urllib.request.Request(daemon.url + path)
-            request.add_header("authorization", f"Bearer {token}")
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return str(answer.read().decode())
-
-        line = 'shiftwatch_silenced{model="churn",scope="input"} 1.0'
-        wait_for(lambda: line in asked("/metrics"))
-        (kept,) = json.loads(asked(PATH))["annotations"]
+        wait_for(lambda: SILENT in asked(daemon, "/metrics", token))
+    with running(house) as daemon:
+        assert SILENT in asked(daemon, "/metrics", token), "from the first scrape on"
+        (kept,) = json.loads(asked(daemon, PATH, token))["annotations"]
         assert (kept["by"], kept["in_force"]) == ("alice", True)
-        assert verb(house, "silence", "--end", str(kept["id"]))[0] == 0
-        assert line not in asked("/metrics")
-        os.environ.pop("SHIFTWATCH_TOKEN")
-        status, _, fault = verb(house, "silence", "--until", "2h")
-        assert (status, "operator" in fault) == (70, True)
+        assert verb(house, "silence", "--end", str(kept["id"]), "--by", "mallory")[0] == 0
+        assert SILENT not in asked(daemon, "/metrics", token)
+        status, _, fault = verb(house, "silence", "--end", str(kept["id"]))
+        assert (status, "has ended already, by alice" in fault) == (2, True), fault
+    lines = [json.loads(text) for text in (house / "log.txt").read_text().splitlines()]
+    events = {line["event"]: line for line in lines}
+    assert events["annotated"]["by"] == events["annotation ended"]["ended_by"] == "alice"
+
+
+@pytest.mark.slow
+def test_without_tokens_a_running_daemon_takes_the_name_of_who_types(house: Path) -> None:
+    configured(house)
+    with running(house) as daemon:
+        assert "by carol: sale" in verb(house, "annotate", "sale", "--by", "carol")[1]
+        assert verb(house, "annotate", "--end", "1", "--by", "dave")[0] == 0
+        (kept,) = json.loads(asked(daemon, PATH, ""))["annotations"]
+        assert (kept["by"], kept["ended_by"]) == ("carol", "dave")

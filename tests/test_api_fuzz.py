@@ -41,8 +41,8 @@ else:
 
 pytestmark = pytest.mark.slow  # some thousand requests
 
-REQUESTS = 120
-"""Of each operation: together below half a minute."""
+REQUESTS = 50
+"""Of each operation: together a quarter of a minute; `test_api_live` asks with more checks."""
 
 IDS = [f"{number:016x}" for number in range(1, 6)]
 

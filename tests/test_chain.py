@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,9 +58,9 @@ def test_an_alert_comes_holds_over_a_restart_resolves_and_a_dead_monitor_is_told
     folder: Path, system: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     place = tmp_path_factory.mktemp("chain")
-    token, line = made("prometheus", "read-only")
+    (token, line), (key, other) = made("prometheus", "read-only"), made("ada", "operator")
     port = free_port()
-    (folder / "tokens").write_text(f"{line}\n", encoding="utf-8")
+    (folder / "tokens").write_text(f"{line}\n{other}\n", encoding="utf-8")
     (folder / "shiftwatch.yml").write_text(config(port), encoding="utf-8")
     at = f"127.0.0.1:{port}"
     with webhook() as hook, chain(place, system, at, hook, token) as prometheus:
@@ -67,14 +68,15 @@ def test_an_alert_comes_holds_over_a_restart_resolves_and_a_dead_monitor_is_told
             feed(folder, 0)
             until(lambda: up(prometheus, 1.0))
             metrics_pass_the_linter(port, token, system("promtool"))
-            raised = drift_is_told(folder, hook)
+            drift_is_told(folder, hook)
+            raised = a_silence_holds_it_until_its_end(f"http://{at}", key, hook, prometheus)
             evaluated_well(prometheus)
             exemplars_lead_to_batches(prometheus, folder)
         until(lambda: up(prometheus, 0.0))
         with running(folder):
             until(lambda: up(prometheus, 1.0))
             time.sleep(3)  # three evaluations
-            assert hook.of(DRIFT, "resolved") == [], "a restart resolves nothing"
+            assert hook.of(DRIFT, "resolved", raised) == [], "a restart resolves nothing"
             recovery_is_told(folder, hook, raised)
             runbook_queries_are_understood(prometheus)
         death_is_told(hook, prometheus)
@@ -98,7 +100,7 @@ def metrics_pass_the_linter(port: int, token: str, promtool: str) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-def drift_is_told(folder: Path, hook: Hook) -> float:
+def drift_is_told(folder: Path, hook: Hook) -> None:
     since = feed(folder, 1, shift=1.0)
     message = arrived(hook, DRIFT, "firing", since)
     tell("from the batch to the webhook", since, message)
@@ -110,7 +112,37 @@ def drift_is_told(folder: Path, hook: Hook) -> float:
     assert message.annotations["runbook_url"].endswith("RUNBOOK.md#shiftwatchdriftdetected")
     assert message.annotations["dashboard_url"] == "/d/shiftwatch-model/?var-model=churn"
     assert "Model churn, scope " in message.annotations["description"]
+
+
+def a_silence_holds_it_until_its_end(
+    url: str, token: str, hook: Hook, prometheus: Prometheus
+) -> float:
+    """The alert goes with a silence and comes again after it; when it came again."""
+    words = f"{url}/api/v1/models/churn/annotations"
+    since = time.monotonic()
+    kept = asked("POST", words, token, {"kind": "silence", "text": "known", "until": "2h"})
+    assert (kept["by"], kept["in_force"]) == ("ada", True)
+    tell("from the silence to the webhook", since, arrived(hook, DRIFT, "resolved", since))
+    firing = f'ALERTS{{alertname="{DRIFT}"}}'
+    until(lambda: prometheus.query(firing) == [] or None)
+    hidden = 'shiftwatch_drift_alarm{model="churn"} == 1'
+    assert prometheus.query(hidden), "nothing is hidden"
+    since = time.monotonic()
+    asked("DELETE", f"{words}/{kept['id']}", token)
+    message = arrived(hook, DRIFT, "firing", since)
+    tell("from the end of the silence to the webhook", since, message)
     return message.at
+
+
+def asked(method: str, url: str, token: str, body: object = None) -> dict[str, Any]:
+    """The answer of the API to an operator."""
+    request = urllib.request.Request(
+        url, None if body is None else json.dumps(body).encode(), method=method
+    )
+    request.add_header("authorization", f"Bearer {token}")
+    request.add_header("content-type", "application/json")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return dict(json.loads(answer.read()))
 
 
 def evaluated_well(prometheus: Prometheus) -> None:

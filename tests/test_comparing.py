@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -318,3 +319,19 @@ def test_the_verb_writes_every_format(tmp_path: Path) -> None:
         text = (tmp_path / name[2:]).read_text(encoding="utf-8")
         assert text.startswith(beginning)
     assert "`y`" not in (tmp_path / "markdown").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_readme_runs(
+    tmp_path: Path, pair: tuple[pa.Table, pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    (code,) = re.findall(
+        r"```python\n(from pathlib import Path\n\nimport shiftwatch\n.*?)```", readme, re.DOTALL
+    )
+    for name, table in zip(("reference", "current"), pair, strict=True):
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    monkeypatch.chdir(tmp_path)
+    told: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), told)  # noqa: S102 - our own example
+    assert told["alarms"] == [True]
+    assert (tmp_path / "report.html").is_file()

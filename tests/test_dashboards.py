@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,9 @@ def test_every_query_is_answered_while_a_daemon_watches_a_drifting_stream(
         for index in feed(folder):
             judged(daemon, index + 1)
             until(lambda: prometheus.query('shiftwatch_drift_alarm{model="churn"} >= 0') or None)
+            if index == 9:
+                silence_inputs(daemon.url)
+                until(lambda: prometheus.query("shiftwatch_silenced == 1") or None)
         quarantined = 'shiftwatch_quarantined_files{model="renewal"} == 1'
         until(lambda: prometheus.query(quarantined) or None)
         until(lambda: prometheus.query('shiftwatch_batches_total{outcome="tested"} >= 14') or None)
@@ -282,6 +286,17 @@ def test_every_query_is_answered_while_a_daemon_watches_a_drifting_stream(
     drawn(found, Path(os.environ.get("SHIFTWATCH_PICTURES", place)))
     assert list(unanswered(found)) == []
     meaning(found)
+
+
+def silence_inputs(url: str) -> None:
+    """As an operator does."""
+    said = {"kind": "silence", "until": "2h", "scopes": ["input"], "text": "seen to"}
+    request = urllib.request.Request(
+        f"{url}/api/v1/models/churn/annotations",
+        json.dumps(said).encode(),
+        {"content-type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=30).close()
 
 
 def drawn(found: Mapping[str, Mapping[int, Answers]], place: Path) -> None:
@@ -320,6 +335,11 @@ def meaning(found: Mapping[str, Mapping[int, Answers]]) -> None:
     )
     assert (churn["state"], churn["alarm"], churn["given up"]) == ("ok", "On", "0")
     assert (renewal["alarm"], renewal["given up"]) == ("Off", "1")
+    assert (churn["silenced"], renewal["silenced"]) == ("On", "Off")
+    said = of("shiftwatch-model", "What operators said")[1]
+    silenced = {each.labels["scope"]: {value for _, value in each.points} for each in said["A"]}
+    assert silenced == {"input": {0.0, 1.0}, "prediction": {0.0}, "schema": {0.0}}
+    assert {each.labels["kind"] for each in said["B"]} == {"note", "known_change"}
     bands = of("shiftwatch-model", "State and alarms")[1]["B"]
     (inputs,) = (each for each in bands if each.labels["scope"] == "input")
     assert {value for _, value in inputs.points} == {0.0, 2.0}, "it was quiet, then in alarm"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -15,7 +15,7 @@ from shiftwatch.metrics import FAMILIES
 from shiftwatch.price import ENERGY_SOURCES, STAGES
 from shiftwatch.quarantine import REASONS
 from shiftwatch.twosample.registry import COLUMN_TESTS, JOINT_TESTS
-from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS
+from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS, AnnotationKind
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from shiftwatch.values import FINDING_CODES, SKIP_REASONS, VERDICTS
     sorted({*COLUMN_TESTS, *JOINT_TESTS, *VERDICTS, *FINDING_CODES, *SKIP_REASONS})
     + [*STAGES, *ENERGY_SOURCES, *STEPS, "energy"]
     + [*REASONS, "quarantine"]
+    + [*get_args(AnnotationKind), "annotation", "acceptance"]
     + [family.name for family in FAMILIES],
 )
 def test_what_reports_and_metrics_name_has_a_meaning(name: str) -> None:

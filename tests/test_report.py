@@ -19,6 +19,7 @@ from shiftwatch.report.advice import advice
 from shiftwatch.report.alarm import alarm_phrase
 from shiftwatch.report.figures import distribution
 from shiftwatch.report.gauges import evidence_bar
+from shiftwatch.report.headline import headline
 from shiftwatch.report.phrase import effect_text, interval_text, p_text, plain, visible
 from shiftwatch.report.ranking import ranked
 from shiftwatch.report.timeline import timeline
@@ -57,14 +58,14 @@ TAGS = frozenset(
         r"\w+",
         """html head meta title style body main header footer section div span h1 h2 h3 p dl dt dd
         ul ol li b code bdi abbr table caption thead tbody tr th td details summary svg path rect
-        circle text figure figcaption""",
+        circle line g text figure a nav figcaption""",
     )
 )
 ATTRIBUTES = frozenset(
     re.findall(
         r"\S+",
         """http-equiv lang charset name content class title role scope rowspan colspan data-l aria-label
-        aria-labelledby id tabindex viewbox width height d x y cx cy r rx fill stroke-width preserveaspectratio""",
+        aria-labelledby id href tabindex viewbox width height d x y cx cy dy x1 x2 y1 y2 r rx fill stroke-width preserveaspectratio""",
     )
 )
 EMPTY = {"meta"}
@@ -187,7 +188,7 @@ def test_every_verdict_is_a_sentence_a_person_would_say(name: str, sentence: str
     run = sample_runs.every()[name]
 
     assert verdict_sentence(run) == sentence
-    heading = sentence.replace("`", "")
+    heading = plain(headline(run, {})).replace("`", "")
     assert heading in Page(render_html(run)).whole()
 
 
@@ -356,6 +357,8 @@ def test_a_page_needs_nothing_from_outside(name: str) -> None:
     assert not page.open
     assert set(page.tags) <= TAGS
     assert {attribute for attribute, _ in page.attributes} <= ATTRIBUTES
+    own = {f"#{value}" for attribute, value in page.attributes if attribute == "id"}
+    assert {value for attribute, value in page.attributes if attribute == "href"} <= own
     text = re.sub(r"'sha256-[^']*'", "", html)  # a digest may hold anything
     for needle in ("http:", "https:", "//", "url(", "@import", "<script", "javascript:", "src="):
         assert needle not in text, needle
@@ -547,6 +550,8 @@ def test_no_name_can_become_markup(kind: str) -> None:
     assert not page.open
     assert set(page.tags) <= TAGS
     assert {attribute for attribute, _ in page.attributes} <= ATTRIBUTES
+    own = {f"#{value}" for attribute, value in page.attributes if attribute == "id"}
+    assert {value for attribute, value in page.attributes if attribute == "href"} <= own
     assert "<script" not in html
     assert "<img" not in html
     assert page.tags.count("h1") == 1

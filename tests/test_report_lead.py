@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from shiftwatch.contribution import contribution
-from shiftwatch.report import markdown, render_html, table
+from shiftwatch.report import markdown, render_html, table, verdict_sentence
 from shiftwatch.report.advice import advice
+from shiftwatch.report.chart import picture
 from shiftwatch.report.gauges import INTERVAL_WIDTH, interval_bar
-from shiftwatch.report.lead import lead, prediction_movement
+from shiftwatch.report.headline import headline
+from shiftwatch.report.lead import after_headline, lead, prediction_movement
 from shiftwatch.report.phrase import plain
 from shiftwatch.report.ranking import ranked
-from shiftwatch.report.timeline import picture, timeline
+from shiftwatch.report.timeline import timeline
 from shiftwatch.report.tolerance import policy_of
 from shiftwatch.values import Acceptance, Annotation, ColumnProfile, Run
 from tests import sample_runs
@@ -25,8 +27,8 @@ HOUR = 3600.0
 FIRST = 1_762_000_000.0
 
 
-def said(run: Run, dates: dict[str, str] | None = None) -> str:
-    return " ".join(plain(phrase) for phrase in lead(run, dates or {}))
+def said(run: Run) -> str:
+    return " ".join(plain(phrase) for phrase in lead(run))
 
 
 def past(count: int, alarms: range = range(0)) -> list[dict[str, Any]]:
@@ -74,10 +76,39 @@ def test_a_categorical_answer_says_which_one_and_how_often() -> None:
 
 def test_the_beginning_is_dated_where_it_is_known() -> None:
     run = sample_runs.by_pool()
-    began = next(d.change_from for d in run.decisions if d.change_from)
-    dated = said(run, {str(began): "2026-11-03 14:00"})
-    assert dated.startswith("It is estimated to have begun on 2026-11-03 14:00 UTC.")
-    assert "begun" not in said(run)
+    began = str(next(d.change_from for d in run.decisions if d.change_from))
+    dated, undated = (plain(headline(run, at)) for at in ({began: 1_793_714_400.0}, {}))
+    assert dated.startswith("Since 3 Nov 2026, 14:00 UTC the inputs of churn differ")
+    assert undated.startswith("The inputs of churn differ from the reference, built up over past")
+
+
+def test_the_first_line_says_since_when_what_and_which_columns_carry_it() -> None:
+    assert plain(headline(sample_runs.shift(), {})) == (
+        "Since 3 Nov 2026, 14:00 UTC the inputs of churn differ from the reference: "
+        "`price` and `tenure` carry 84 % of it; predictions moved too."
+    )
+    told = " ".join(plain(phrase) for phrase in after_headline(sample_runs.shift()))
+    assert told.startswith("Also moved: `plan`. The median of `score` moved up by 0.05")
+
+
+def test_columns_that_only_this_batch_moves_do_not_carry_what_past_batches_found() -> None:
+    run = replace(sample_runs.by_window(), results=sample_runs.shift().results)
+    assert "together: `tenure` moved; predictions show no shift." in plain(headline(run, {}))
+
+
+def test_a_shift_of_the_predictions_alone_is_said_as_that() -> None:
+    quiet, moved, *others = sample_runs.shift().decisions
+    quiet = replace(sample_runs.no_shift().decisions[0], scope=quiet.scope)
+    run = replace(sample_runs.shift(), decisions=(quiet, moved, *others))
+    assert plain(headline(run, {})).endswith(
+        "the predictions of churn differ from the reference: `score` moved; inputs show no shift."
+    )
+
+
+@pytest.mark.parametrize("name", ["no_shift", "latched", "insufficient", "invalid", "error"])
+def test_what_is_no_shift_opens_as_on_every_other_face(name: str) -> None:
+    run = sample_runs.every()[name]
+    assert plain(headline(run, {})) == verdict_sentence(run)
 
 
 def test_nothing_is_said_where_nothing_moved() -> None:
@@ -171,7 +202,7 @@ def test_the_timeline_shades_the_alarm_and_marks_where_it_rose_and_the_change_be
     line = timeline(run, past(20, alarms=range(8, 12)))
     assert (line.begins, line.rose) == (7, 8)
     drawn = picture(line)
-    assert '<rect class="al" x="400.0" width="200.0"' in drawn
+    assert '<rect class="al" x="40.00%" width="20.00%"' in drawn
     assert "an alarm was on after 4 of them" in drawn
     told = [plain(phrase) for phrase in line.events]
     assert told == [
@@ -186,13 +217,14 @@ def test_what_could_not_be_judged_has_no_point_and_is_not_hidden() -> None:
     drawn = picture(timeline(sample_runs.no_shift(), entries))
     assert drawn.count('class="di') == 3
     assert drawn.count('class="u bad"') == 1
+    assert "no point" in render_html(sample_runs.no_shift(), timeline=entries)
 
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 3.0, 1e9, math.inf])
 def test_evidence_of_any_strength_stays_in_the_frame_and_one_is_in_the_middle(ratio: float) -> None:
     entries = [past(1)[0] | {"evidence": {"input": ratio}}]
     drawn = picture(timeline(sample_runs.no_shift(), entries))
-    (y,) = re.findall(r'class="di[^"]*" d="M[\d.]+ ([\d.]+)h0"', drawn)
+    (y,) = re.findall(r'class="di[^"]*" cx="[\d.]+%" cy="([\d.]+)%"', drawn)
     assert 0 < float(y) < 100
     if ratio == 1.0:
         assert float(y) == 50.0
@@ -211,12 +243,22 @@ def test_words_of_operators_cover_their_batches_and_are_listed() -> None:
     }
     assert covered == {
         "known change": (2, 5),
-        "silence": (6, 10),
+        "silence of input": (6, 10),
         "note": (8, 9),
         "accepted as the new normal": (4, 5),
     }
     page = render_html(sample_runs.shift(), timeline=past(10), words=words)
     assert "Known change, 2025-11-01 14:26 to 2025-11-01 17:26 by ada: campaign" in page
+
+
+def test_an_acceptance_is_not_lost_behind_many_older_words() -> None:
+    """Only the newest are listed, of both kinds together."""
+    kept = Acceptance(
+        "churn", "accepted", "b1", "b2", 900, "p", "s", "c", "", FIRST + 9 * HOUR, "eve"
+    )
+    line = timeline(sample_runs.shift(), past(10), [*(word(2, 5) for _ in range(30)), kept])
+    assert len(line.words) < 30
+    assert line.words[0].text == "accepted as the new normal, 2025-11-01 21:26 by eve"
 
 
 def test_a_timeline_is_also_a_table() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from shiftwatch.document import to_document
@@ -63,3 +65,15 @@ def test_what_is_no_report_is_refused(fault: str) -> None:
     assert document["results"][-1]["skipped"] is not None
     FAULTS[fault](document)
     assert not validator().is_valid(document)
+
+
+def test_no_test_can_read_a_report_that_does_not_fit() -> None:
+    document = to_document(sample_runs.shift())
+    assert json.loads(json.dumps(document)) == document
+    document["green"] = True
+    with pytest.raises(AssertionError, match="green"):
+        json.loads(json.dumps(document))
+    with pytest.raises(AssertionError, match="green"):
+        httpx.Response(200, json=document).json()
+    with pytest.raises(AssertionError, match="green"):
+        json.load(io.StringIO(json.dumps(document)))

@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from shiftwatch.annotation import Draft
 from shiftwatch.document import to_document
 from shiftwatch.errors import StoreError
 from shiftwatch.quarantine import Broken
@@ -33,6 +34,7 @@ from shiftwatch.source.plan import Cursor, advance, batch_id, plan
 from shiftwatch.store import AcceptedFile, Flip, Store, migrations
 from shiftwatch.values import (
     Acceptance,
+    Annotation,
     Batch,
     Decision,
     Evidence,
@@ -1100,6 +1102,7 @@ class StoreModel(RuleBasedStateMachine):
         self.newest: dict[str, FileFacts] = {}
         self.files: list[tuple[FileFacts, str | None]] = []
         self.words: list[Acceptance] = []
+        self.said: list[Annotation] = []
         self.store = self._open()
 
     def _open(self) -> Store:
@@ -1160,6 +1163,19 @@ class StoreModel(RuleBasedStateMachine):
         self.store.note_acceptance(word)
         self.words.insert(0, word)
 
+    @rule(text=st.sampled_from(["", "sale", "\ud800"]), lasts=st.sampled_from([None, 1.5 * DAY]))
+    def annotate(self, text: str, lasts: float | None) -> None:
+        until = None if lasts is None else self.now + lasts
+        draft = Draft("known_change", text, self.now, until)
+        self.said.insert(0, self.store.note_annotation("churn", draft, "ada", self.now))
+
+    @rule(place=st.integers(0, 5))
+    def take_back(self, place: int) -> None:
+        if place < len(self.said) and self.said[place].ended_at is None:
+            word = self.store.end_annotation("churn", self.said[place].id, "bob", self.now)
+            assert word == replace(self.said[place], ended_at=self.now, ended_by="bob")
+            self.said[place] = word
+
     @rule()
     def forget_with_every_file_present(self) -> None:
         uris = [*"xyz", *(f"{name}.parquet" for name in BATCHES)]
@@ -1186,6 +1202,10 @@ class StoreModel(RuleBasedStateMachine):
         assert store.accepted_files("churn", limit=2) == files[:2]
         assert [file.seq for file in files] == sorted({file.seq for file in files})
         assert store.acceptances("churn") == tuple(self.words)
+        assert store.annotations("churn") == tuple(self.said)
+        spoken = tuple(word for word in self.said if word.in_force(self.now))
+        assert store.annotations("churn", in_force_at=self.now) == spoken
+        assert store.annotations_to_come(self.now) == spoken
         in_force = self.words[0] if self.words and self.words[0].kind == "accepted" else None
         assert store.acceptance("churn") == in_force
         assert store.known_files("churn") == {

@@ -159,11 +159,24 @@ class TableBoard:
         return self.now
 
     def runs(
-        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+        self,
+        model: str,
+        *,
+        limit: int,
+        before: int | None,
+        verdict: Verdict | None,
+        during: tuple[float | None, float | None] = (None, None),
     ) -> Sequence[Mapping[str, Any]]:
         self._raise()
         assert model == "churn"
-        newest_first = sorted(self.rows, key=lambda row: -row["seq"])
+        since, until = during
+        within = [
+            row
+            for row in self.rows
+            if (since is None or row["judged_at"] >= since)
+            and (until is None or row["judged_at"] < until)
+        ]
+        newest_first = sorted(within, key=lambda row: -row["seq"])
         return [
             row
             for row in newest_first
@@ -199,8 +212,7 @@ class TableBoard:
         return self.jobs.get(job)
 
     def acceptances(self, model: str) -> Sequence[Mapping[str, Any]]:
-        assert model == "churn"
-        return self.words
+        return [word for word in self.words if word["model"] == model]
 
     def accept(
         self, model: str, *, first: str | None, last: str | None, remark: Remark
@@ -215,9 +227,16 @@ class TableBoard:
         return self.words[0]
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
         kept = [w for w in self.said if w.model == model and (before is None or w.id < before)]
+        if in_force_at is not None:
+            kept = [word for word in kept if word.in_force(in_force_at)]
         return kept[:limit]
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:
@@ -232,6 +251,8 @@ class TableBoard:
     def end_annotation(self, model: str, number: int, by: str) -> Annotation | None:
         for place, word in enumerate(self.said):
             if (word.model, word.id) == (model, number):
+                if word.ended_at is not None:
+                    raise DataError(f"word {number} has ended already, by {word.ended_by}")
                 self.said[place] = replace(word, ended_at=self.now_is, ended_by=by)
                 return self.said[place]
         return None
@@ -606,7 +627,8 @@ def test_a_long_body_is_refused_unread() -> None:
 
 def test_batches_are_accepted_and_the_word_can_be_taken_back() -> None:
     board, path = board_of(), "/api/v1/models/churn/acceptance"
-    assert get(board, path).json() == {"model": "churn", "in_force": None, "history": []}
+    empty: dict[str, Any] = {"model": "churn", "in_force": None, "history": [], "next": None}
+    assert get(board, path).json() == empty
     body = {"from": "a1", "to": "b2", "note": "new prices"}
     said = ask(board, "POST", path, json=body)
     assert said.status_code == 201
@@ -672,7 +694,7 @@ EVERYTHING = [
     ("GET", "/api/v1/models/churn/report?format=html", 200),
     ("POST", "/api/v1/models/churn/checks", 202),
     ("POST", "/api/v1/models", 405),
-    ("OPTIONS", "/metrics", 405),
+    ("OPTIONS", "/metrics", 204),
     ("GET", "/nothing", 404),
     ("GET", "/api/v1/models/x/report", 404),
 ]
@@ -1068,6 +1090,9 @@ from shiftwatch.web import create_app
 class Board:
     def snapshot(self):
         return Snapshot((), "1", "3.11", 100, ready=True)
+
+    def effective_config(self):
+        return {}
 
 async def ask():
     transport = httpx.ASGITransport(create_app(Board()))

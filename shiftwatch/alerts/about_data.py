@@ -13,7 +13,12 @@ _MODEL = "Model {{ $labels.model }}"
 
 
 def drift_alerts(thresholds: Thresholds) -> tuple[Alert, ...]:
-    """What the tests have found."""
+    """What the tests have found.
+
+    A silence is heeded by the alerts on the alarm it silences and by no other. A known change is not
+    heeded: it says what is expected, not that nobody need look, and a shift of another cause would
+    go under in it. Severities stay; the report and the pages show the word beside the alarm.
+    """
     alarm = latest("shiftwatch_drift_alarm", thresholds.outage)
     silenced = latest("shiftwatch_silenced", thresholds.outage)
     doubted = 'shiftwatch_findings_total{code="promise_not_kept"}'
@@ -35,14 +40,16 @@ def drift_alerts(thresholds: Thresholds) -> tuple[Alert, ...]:
         Alert(
             "ShiftwatchManyModelsInAlarm",
             "warning",
-            f"shiftwatch:models_in_alarm:ratio >= {thresholds.fleet_ratio:g}\n"
+            f"count(\n  max without (scope) ({alarm} == 1\n    unless {silenced} == 1)\n)"
+            f" / shiftwatch:models:count >= {thresholds.fleet_ratio:g}\n"
             f"  and shiftwatch:models:count >= {thresholds.fleet_models}",
             thresholds.fleet_for,
             "Many models are in alarm at once.",
             "{{ $value | humanizePercentage }} of the models have a shift alarm: look for what they "
             "have in common, such as a feature pipeline, before looking at each.",
             "a large share of the models is in alarm at once, which hints at a cause in common: a "
-            "pipeline, a source, a deployment, the calendar",
+            "pipeline, a source, a deployment, the calendar. An alarm that `shiftwatch silence` "
+            "holds does not count",
             "fleet",
         ),
         Alert(

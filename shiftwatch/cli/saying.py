@@ -38,6 +38,9 @@ def accept(  # noqa: PLR0913 - options, not arguments
     note: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
     undo: Annotated[bool, typer.Option("--undo", help="Return to the configured one.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    by: Annotated[
+        str | None, typer.Option(help="Who says it; the login name if not given.")
+    ] = None,
     url: Annotated[
         str | None,
         typer.Option(help="Where the running daemon answers, if it is not `web.listen`."),
@@ -56,7 +59,7 @@ def accept(  # noqa: PLR0913 - options, not arguments
             if not undo:
                 accepting.tell_proposal(settings, name, Span(first, last), typer.echo)
             _agreed(yes=yes)
-            remark = Remark(note, annotating.login_name())
+            remark = Remark(note, annotating.login_name() if by is None else by)
             word = accepting.accept(
                 settings, name, None if undo else Span(first, last), remark, url
             )
@@ -85,6 +88,9 @@ Url = Annotated[
 ListAll = Annotated[bool, typer.Option("--list", help="Show what was said, and end.")]
 End = Annotated[int | None, typer.Option("--end", help="Take back the word of this number.")]
 From = Annotated[str | None, typer.Option("--from", help="When it begins; now if not given.")]
+For = Annotated[
+    str | None, typer.Option("--for", help="How long, from its beginning: 90m, 2h, 3d, 1w.")
+]
 By = Annotated[str | None, typer.Option(help="Who says it; the login name if not given.")]
 
 
@@ -99,21 +105,25 @@ def annotate(  # noqa: PLR0913 - options, not arguments
     ] = "known-change",
     start: From = None,
     until: Annotated[
-        str | None, typer.Option(help="When it ends: 2026-12-01, 2026-12-01T08:00, 3d.")
+        str | None,
+        typer.Option(help="When it ends: 2026-12-01, 2026-12-01T08:00; 3d is three days from now."),
     ] = None,
+    lasting: For = None,
     by: By = None,
     end: End = None,
     list_all: ListAll = False,
     url: Url = None,
 ) -> None:
     """Say what is known of a stretch of time; it is drawn on every timeline."""
-    from shiftwatch.verbs.annotating import drafted  # noqa: PLC0415
+    from shiftwatch.verbs.annotating import Times, drafted  # noqa: PLC0415
 
     if not text and end is None and not list_all:
         _complain_of_use("say what is known, or --end NUMBER, or --list")
     _said(
         (config, model, url),
-        lambda: drafted(kind.replace("-", "_"), text, (start, until), ()),
+        lambda: drafted(
+            "note" if kind == "note" else "known_change", text, Times(start, until, lasting), ()
+        ),
         _Doing(by, end, list_all=list_all),
     )
 
@@ -126,8 +136,10 @@ def silence(  # noqa: PLR0913 - options, not arguments
     *,
     start: From = None,
     until: Annotated[
-        str | None, typer.Option(help="When it ends: 2h, 3d, 2026-12-01T08:00; it must be said.")
+        str | None,
+        typer.Option(help="When it ends: 2026-12-01T08:00; 2h is two hours from now."),
     ] = None,
+    lasting: For = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(
@@ -140,11 +152,11 @@ def silence(  # noqa: PLR0913 - options, not arguments
     url: Url = None,
 ) -> None:
     """Let the alerts on drift of a model be quiet until a time; verdicts and alarms stay as they are."""
-    from shiftwatch.verbs.annotating import drafted  # noqa: PLC0415
+    from shiftwatch.verbs.annotating import Times, drafted  # noqa: PLC0415
 
     _said(
         (config, model, url),
-        lambda: drafted("silence", text, (start, until), scope or ()),
+        lambda: drafted("silence", text, Times(start, until, lasting), scope or ()),
         _Doing(by, end, list_all=list_all),
     )
 

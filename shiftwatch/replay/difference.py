@@ -66,7 +66,7 @@ _OF_A_P_VALUE = ("p_value", "evidence")
 
 _ABSOLUTE_BY_FIELD = {"statistic": CANCELLED, "explanation": SHARE}
 
-_OF_THE_BATCH = ("columns", "appeared", "vanished")
+_OF_THE_BATCH = ("columns", "contribution", "appeared", "vanished", "performance", "rows")
 """Parts of the explanation of a run that rest on nothing before it."""
 
 FROM_THE_PAST = frozenset({"new_basis", "acceptance_ended"})

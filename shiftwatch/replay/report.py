@@ -105,6 +105,7 @@ def context_of(run: Run, cache: str) -> Context:
             cache=cache,
             config_sha256=str(told.get("config_sha256", "")),
             limits=config.restored(LimitSettings, told.get("limits", {})),
+            draws=str(told.get("draws", "")),
         )
     except (TypeError, ValueError) as fault:
         first = " ".join(str(fault).split())

@@ -44,6 +44,23 @@ def why_phrase(decision: Decision, batch_id: str) -> Phrase:
     return (f"{said}; the change is estimated to have begun with batch ", BatchName(began), ".")
 
 
+def unheeded_phrase(decision: Decision) -> Phrase:
+    """Why what has built up past its threshold raises no alarm; empty where there is no such thing.
+
+    Examples
+    --------
+    >>> from shiftwatch.values import Evidence
+    >>> quiet = Decision("input", False, False, False, Evidence(check=0.2, pool=1.1), 0.3, 0.001)
+    >>> unheeded_phrase(quiet)[0][:47]
+    'What has built up raises no alarm while that of'
+    """
+    pool = decision.evidence.pool
+    if decision.alarm or crossed(decision) or pool is None or pool < 1:
+        return ()
+    why = "the rows it is compared with stand still then, and chance adds up"
+    return (f"What has built up raises no alarm while that of another scope is on: {why}.",)
+
+
 def _both(texts: list[str]) -> str:
     return " and by ".join([", by ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 

@@ -23,7 +23,7 @@ WIDTH = 232
 _PLOT = 42.0
 _ROW = 15
 _BARS_FROM = 92.0
-_BARS_WIDE = 70.0
+_BARS_WIDE = 64.0
 _MARKS = tuple(PROFILE_QUANTILES.index(level) for level in (0.05, 0.25, 0.5, 0.75, 0.95))
 """What the marks below a histogram show: a thin line, a thick line, a tick."""
 

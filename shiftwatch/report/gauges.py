@@ -77,9 +77,12 @@ INTERVAL_WIDTH = 120
 
 
 def interval_bar(
-    span: tuple[float | None, float, float | None], scale: float, tolerance: float
+    span: tuple[float | None, float, float | None],
+    scale: float,
+    tolerance: float,
+    seen: float | None = None,
 ) -> str:
-    """An effect with its interval, and the tick of the smallest shift that matters.
+    """An effect with its interval, the tick of what matters and the triangle of what can be seen.
 
     Parameters
     ----------
@@ -88,7 +91,10 @@ def interval_bar(
     scale
         The effect at the right edge, the same for all rows of a table.
     tolerance
-        In the unit of the effect.
+        The smallest shift that matters, in the unit of the effect.
+    seen
+        The smallest shift that the check finds in 4 of 5 cases, in the same unit; None where that
+        is not known.
     """
     low, effect, high = span
     at = [_place(value, scale) for value in (low, effect, high, tolerance)]
@@ -97,14 +103,18 @@ def interval_bar(
         parts.append(f'<path class="iv" d="M{at[0]:.1f} 7H{at[2]:.1f}"/>')
     parts.append(f'<path class="tol" d="M{at[3]:.1f} 1V13"/>')
     parts.append(f'<circle class="pt" cx="{at[1]:.1f}" cy="7" r="3"/>')
+    if seen is not None:
+        parts.append(f'<path class="see" d="M{_place(seen, scale):.1f} 11l3.5 6h-7z"/>')
     told = interval_text(low, high)
     between = f", 95 % interval {told}" if told else ""
     title = (
         f"effect {effect_text(effect)}{between}; what matters begins at {effect_text(tolerance)}"
     )
+    if seen is not None:
+        title += f"; this check finds {effect_text(seen)} in 4 of 5 cases"
     return (
-        f'<svg class="ivl" viewBox="-4 0 {INTERVAL_WIDTH + 8} 14" width="{INTERVAL_WIDTH + 8}" '
-        f'height="14" role="img"><title>{title}</title>{"".join(parts)}</svg>'
+        f'<svg class="ivl" viewBox="-4 0 {INTERVAL_WIDTH + 8} 18" width="{INTERVAL_WIDTH + 8}" '
+        f'height="18" role="img"><title>{title}</title>{"".join(parts)}</svg>'
     )
 
 

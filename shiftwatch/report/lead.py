@@ -1,6 +1,6 @@
 """What a person asks after the verdict: since when, how much of it where, and does it matter.
 
-In:    a Run, and when past batches were.
+In:    a Run.
 Out:   sentences as phrases, those that can be said.
 Never: says a number that does not follow from the run; guesses.
 """
@@ -10,45 +10,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from shiftwatch.contribution import Share, contribution
 from shiftwatch.report.details import is_number
+from shiftwatch.report.headline import carriers, left_unnamed, part_of
 from shiftwatch.report.layers import crossed
+from shiftwatch.report.loose import comparison
 from shiftwatch.report.phrase import Name, Phrase, listed, number, percent, said, when
-from shiftwatch.values import PROFILE_QUANTILES, ColumnProfile, Run, Scope
+from shiftwatch.values import PROFILE_QUANTILES, ColumnProfile, Decision, Run, Scope
 
-ENOUGH = 0.8
-"""Columns are named until they carry this much together."""
-
-_NAMED = 5
 _MEDIAN = PROFILE_QUANTILES.index(0.5)
-_NOUNS: Mapping[Scope, str] = {"input": "inputs", "prediction": "predictions"}
 
 
-def lead(run: Run, dates: Mapping[str, str]) -> tuple[Phrase, ...]:
-    """The sentences below the headline; none where nothing has moved.
-
-    Parameters
-    ----------
-    run
-        A judged batch.
-    dates
-        When past batches were, by id.
-    """
+def lead(run: Run) -> tuple[Phrase, ...]:
+    """The sentences below the verdict where there is no timeline; none where nothing has moved."""
     moved = [decision for decision in run.decisions if crossed(decision)]
     if not moved:
         return tuple(_performance(run))
-    found = [*_since(run, dates), *_carried(run), *_predictions(run), *_performance(run)]
+    found = [*_since(run), *_carried(run), *_predictions(run), *_performance(run)]
     return tuple(found)
 
 
-def _since(run: Run, dates: Mapping[str, str]) -> Iterator[Phrase]:
+def after_headline(run: Run) -> tuple[Phrase, ...]:
+    """The sentences below a headline that has said since when and which columns carry it."""
+    found = [*_also(run), *_predictions(run), *_performance(run)]
+    return tuple(found)
+
+
+def _since(run: Run) -> Iterator[Phrase]:
     began = next((d.change_from for d in run.decisions if crossed(d) and d.change_from), None)
-    if began is None:
-        return
-    if began == run.batch.id:
+    if began == run.batch.id and not comparison(run):
         yield (f"It begins with this batch, of {_own_date(run)} UTC.",)
-    elif dates.get(began):
-        yield (f"It is estimated to have begun on {dates[began]} UTC.",)
 
 
 def _own_date(run: Run) -> str:
@@ -56,35 +46,31 @@ def _own_date(run: Run) -> str:
 
 
 def _carried(run: Run) -> Iterator[Phrase]:
-    moved = {decision.scope for decision in run.decisions if crossed(decision)}
-    shares = contribution(run.results).get("input", ())
-    if "input" not in moved or len(shares) < 2:
-        return
-    first = _until_enough(shares)
-    verb = "carries" if len(first) == 1 else "carry"
-    part = percent(round(sum(each.share for each in first), 2))
-    names = listed([each.column for each in first])
-    yield (*names, f" {verb} {part} of what differs in the inputs.")
+    for decision in _moved(run, "input"):
+        first = carriers(run, decision)
+        if first:
+            verb = "carries" if len(first) == 1 else "carry"
+            names = listed([each.column for each in first])
+            yield (*names, f" {verb} {part_of(first)} of what differs in the inputs.")
 
 
-def _until_enough(shares: Sequence[Share]) -> list[Share]:
-    kept: list[Share] = []
-    for each in shares[:_NAMED]:
-        kept.append(each)
-        if sum(share.share for share in kept) >= ENOUGH:
-            break
-    return kept
+def _also(run: Run) -> Iterator[Phrase]:
+    for decision in _moved(run, "input"):
+        others = left_unnamed(run, decision)
+        if others:
+            yield ("Also moved: ", *listed(others), ".")
+
+
+def _moved(run: Run, scope: Scope) -> Iterator[Decision]:
+    return (d for d in run.decisions if d.scope == scope and crossed(d))
 
 
 # --- predictions -------------------------------------------------------------------------------
 
 
 def _predictions(run: Run) -> Iterator[Phrase]:
-    moved = next((d for d in run.decisions if d.scope == "prediction" and crossed(d)), None)
-    if moved is None:
-        return
     profiles = {profile.name: profile for profile in run.columns if profile.role == "prediction"}
-    for name in moved.columns[:1]:
+    for name in [name for decision in _moved(run, "prediction") for name in decision.columns][:1]:
         told = prediction_movement(profiles[name]) if name in profiles else ()
         if told:
             yield told

@@ -15,20 +15,7 @@ from shiftwatch.report.details import is_number
 from shiftwatch.report.phrase import cut, visible
 from shiftwatch.values import Run, TwoSampleResult
 
-_NAMES_SHOWN = 12
 _SHARES_SHOWN = 8
-
-
-def vanished(run: Run) -> list[tuple[str, list[str]]]:
-    """Categories of the reference that the batch no longer has, by column."""
-    given = run.explanation.get("vanished")
-    if not isinstance(given, Mapping):
-        return []
-    return [
-        (str(name), [str(text) for text in texts])
-        for name, texts in list(given.items())[:_NAMES_SHOWN]
-        if isinstance(texts, Sequence) and not isinstance(texts, str)
-    ]
 
 
 def shares(result: TwoSampleResult) -> list[tuple[str, float]]:
@@ -99,13 +86,6 @@ def comparison_promise(run: Run) -> str:
     given = run.explanation.get("comparison")
     told = given.get("promise") if isinstance(given, Mapping) else None
     return told if isinstance(told, str) else ""
-
-
-def appeared(run: Run) -> dict[str, list[str]]:
-    """Categories the reference has never had, by column."""
-    return {
-        column.name: list(column.new_categories) for column in run.columns if column.new_categories
-    }
 
 
 def not_estimated(run: Run) -> str:

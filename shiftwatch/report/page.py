@@ -18,22 +18,33 @@ from typing import TYPE_CHECKING, Any
 
 from shiftwatch.price import DayCost
 from shiftwatch.report import alarm as alarm_words
-from shiftwatch.report import details, figures, gauges, layers, loose, phrase, sentence, spending
+from shiftwatch.report import (
+    categories,
+    chart,
+    derived,
+    details,
+    figures,
+    gauges,
+    layers,
+    loose,
+    phrase,
+    sentence,
+    spending,
+)
 from shiftwatch.report import lead as leading
 from shiftwatch.report import timeline as history
 from shiftwatch.report.advice import advice
-from shiftwatch.report.phrase import BatchName, Phrase, cut, visible
-from shiftwatch.report.ranking import JOINT, Ranked, joint, ranked
+from shiftwatch.report.cards import cards
+from shiftwatch.report.headline import headline
+from shiftwatch.report.phrase import BatchName, cut, visible
+from shiftwatch.report.ranking import JOINT, joint, ranked
 from shiftwatch.report.tolerance import policy_of
+from shiftwatch.report.untested import untested
 from shiftwatch.values import (
     FINDING_CODES,
-    SKIP_REASONS,
     Acceptance,
     Annotation,
-    Decision,
     Run,
-    Scope,
-    Skipped,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +53,6 @@ if TYPE_CHECKING:
 UNFOLDED = 60
 """Columns shown with a figure; those with weaker evidence are folded and have none."""
 
-_NAMES_SHOWN = 12
 _ENTRIES_SHOWN = 40
 _TITLE_WIDTH = 300
 
@@ -102,20 +112,15 @@ def render_html(
         HTML without scripts or outside references. Below 300 kB for 50 columns and below 1.5 MB
         for 1000: columns beyond the 60 that matter most are folded and have no figure.
     """
-    dates = _dates(timeline)
+    moments = _moments(timeline)
     comparison = loose.comparison(run)
-    appeared, gone = loose.appeared(run), dict(loose.vanished(run))
-    estimated = leading.performance(run)
-    inputs, predictions = ranked(run, "input"), ranked(run, "prediction")
     return _template().render(
         run=run,
-        alarms=[
-            _Alarm(decision, run.batch.id, bool(comparison))
-            for decision in _shown_decisions(run, comparison)
-        ],
+        alarms=cards(run),
         line=history.timeline(run, timeline, words),
-        lead=leading.lead(run, dates),
-        dates=dates,
+        headline=headline(run, moments),
+        lead=leading.after_headline(run),
+        dates={batch: phrase.when(at) for batch, at in moments.items()},
         linked=linked,
         home="/" if linked else "",
         comparison=comparison,
@@ -127,16 +132,17 @@ def render_html(
         findings=[f for f in layers.other_findings(run) if f.code != "new_categories"],
         held=layers.held_back(run),
         inflated=details.inflated(run),
-        inputs=inputs,
-        predictions=predictions,
+        origins=derived.origins(run),
+        inputs=ranked(run, "input"),
+        predictions=ranked(run, "prediction"),
         policy=policy_of(run),
-        scale=_scale((*inputs, *predictions)),
+        carried={d.scope for d in run.decisions if "check" in layers.crossed(d)},
+        seen=details.detectable(run),
+        scale=_scale(run),
         joints=joint(run),
-        skips=_skips(run.skipped),
-        appeared=appeared,
-        vanished=gone,
-        categories=list(dict.fromkeys((*appeared, *gone))),
-        performance=estimated,
+        skips=untested(run.skipped),
+        categories=categories.came_and_went(run),
+        performance=leading.performance(run),
         not_estimated=loose.not_estimated(run),
         rows=loose.example_rows(run),
         provenance=loose.flat(loose.told(run.provenance))[:_ENTRIES_SHOWN],
@@ -148,12 +154,14 @@ def render_html(
 _LEAST_SCALE = 0.1
 
 
-def _scale(rows: Sequence[Ranked]) -> float:
-    """The effect at the right edge of every interval: the largest that is shown."""
+def _scale(run: Run) -> float:
+    """The effect at the right edge of every interval: the largest that is drawn."""
     ends = [
-        r.effect if r.effect_high is None else r.effect_high for row in rows for r in row.results
+        result.effect if result.effect_high is None else result.effect_high
+        for result in run.results
+        if result.target != JOINT
     ]
-    known = [end for end in ends if math.isfinite(end)]
+    known = [end for end in (*ends, *details.detectable(run).values()) if math.isfinite(end)]
     return max(_LEAST_SCALE, *known) if known else _LEAST_SCALE
 
 
@@ -196,7 +204,7 @@ def _template() -> Template:
     environment.globals.update(
         figures=figures,
         gauges=gauges,
-        timeline=history,
+        chart=chart,
         change_text=leading.change_text,
         sentence=sentence,
         advice=advice,
@@ -230,73 +238,6 @@ def _own_file(name: str) -> str:
     return files("shiftwatch.report").joinpath(name).read_text("utf-8")
 
 
-_FOUND = {"on": "Shift", "off": "No shift found", "unknown": "Could not be judged"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Alarm:
-    """One scope as the page shows it."""
-
-    decision: Decision
-    batch_id: str
-    alone: bool = False
-    """Whether it is of a comparison, which has no past and raises no alarm."""
-
-    @property
-    def title(self) -> str:
-        return sentence.SCOPE_NOUNS[self.decision.scope].capitalize()
-
-    @property
-    def state(self) -> str:
-        """Class of the card: on, cleared or off; unknown where nothing was judged."""
-        if self.decision.alarm:
-            return "on"
-        if self.decision.scope != "schema" and self.decision.p_value is None:
-            return "unknown"
-        return "off"
-
-    @property
-    def phrase(self) -> Phrase:
-        if self.alone and self.decision.scope != "schema":
-            return (_FOUND[self.state],)
-        return alarm_words.alarm_phrase(self.decision, self.batch_id)
-
-    @property
-    def why(self) -> Phrase:
-        if self.alone:
-            return ()
-        return alarm_words.why_phrase(self.decision, self.batch_id)
-
-    @property
-    def evidence(self) -> Phrase:
-        return alarm_words.evidence_phrase(self.decision)
-
-    @property
-    def also(self) -> Phrase:
-        return alarm_words.also_phrase(self.decision)
-
-    @property
-    def clearing(self) -> Phrase:
-        if self.alone:
-            return ()
-        return alarm_words.clearing_phrase(self.decision)
-
-    @property
-    def layers(self) -> tuple[tuple[str, float], ...]:
-        """Evidence over its threshold by layer; a schema fault is a fact and has none."""
-        return layers.ratios(self.decision)
-
-
-def _shown_decisions(run: Run, comparison: Mapping[str, str]) -> list[Decision]:
-    """Performance is shown once it is watched; a comparison has no quiet schema to tell of."""
-    return [
-        d
-        for d in run.decisions
-        if (d.scope != "performance" or d.alarm or d.evidence.check is not None)
-        and not (comparison and d.scope == "schema" and not d.alarm)
-    ]
-
-
 def _reasons(run: Run) -> list[str]:
     """The reasons the headline has not given already."""
     headline = sentence.verdict_sentence(run)
@@ -325,49 +266,12 @@ def _cost(run: Run, day: DayCost | None) -> _Cost:
     )
 
 
-# --- what was not tested -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Skips:
-    """Targets one test skipped for one reason."""
-
-    test: str
-    scope: Scope
-    reason: str
-    meaning: str
-    targets: tuple[str, ...]
-    more: int
-    detail: str
-
-
-def _skips(skipped: Sequence[Skipped]) -> list[_Skips]:
-    groups: dict[tuple[Scope, str, str], list[Skipped]] = {}
-    for skip in skipped:
-        groups.setdefault((skip.scope, skip.test, skip.reason), []).append(skip)
-    return [_group(key, members) for key, members in groups.items()]
-
-
-def _group(key: tuple[Scope, str, str], members: Sequence[Skipped]) -> _Skips:
-    scope, test, reason = key
-    names = [m.target for m in members if m.target != JOINT]
-    details = list(dict.fromkeys(m.detail for m in members if m.detail))
-    return _Skips(
-        test,
-        scope,
-        reason,
-        SKIP_REASONS.get(reason, reason.replace("_", " ")),
-        tuple(names[:_NAMES_SHOWN]),
-        max(len(names) - _NAMES_SHOWN, 0),
-        details[0] if len(details) == 1 else "",
-    )
-
-
-def _dates(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """When each batch was: by its events where their time is known, else when it was judged."""
+def _moments(entries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """When each batch was, unix seconds: by its events where known, else when it was judged."""
     found = {}
     for entry in entries:
         known = [entry.get(key) for key in ("event_time_start", "judged_at")]
-        times = [phrase.when(float(time)) for time in known if details.is_number(time)]
-        found[str(entry.get("batch_id", ""))] = times[0] if times else ""
+        times = [float(time) for time in known if details.is_number(time)]
+        if times:
+            found[str(entry.get("batch_id", ""))] = times[0]
     return found

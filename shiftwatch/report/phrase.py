@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SMALLEST_P = 1e-300
 _NAMED_AT_MOST = 5
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FLOOD = re.compile(
     r"(?<=[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
@@ -208,6 +209,21 @@ def when(seconds: float | None) -> str:
     except (OverflowError, ValueError):
         return f"{seconds:g} s"
     return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def day_and_time(seconds: float) -> str:
+    """A moment in unix seconds as one would say it, in UTC.
+
+    Examples
+    --------
+    >>> day_and_time(1793714400.0)
+    '3 Nov 2026, 14:00'
+    """
+    try:
+        moment = _EPOCH + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        return f"{seconds:g} s"
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M}"
 
 
 def span(start: float | None, end: float | None) -> str:

@@ -55,20 +55,20 @@ def _shift(run: Run) -> Phrase:
         return (
             *_where("inputs", run, moved["input"]),
             *_movers(moved["input"]),
-            *_and_predictions(run, moved.get("prediction")),
+            *and_predictions(run),
             ".",
         )
     if "prediction" in moved:
         return (
             *_where("predictions", run, moved["prediction"]),
             *_movers(moved["prediction"]),
-            *_beside(run, "input", "inputs"),
+            *beside(run, "input", "inputs"),
             ".",
         )
     return (f"Shift in {said(run.model)}.",)
 
 
-_HOW = {
+HOW = {
     ("window",): ", seen in the last batches together",
     ("pool",): ", built up over past batches",
     ("window", "pool"): ", seen in the last batches together and built up over past ones",
@@ -77,7 +77,7 @@ _HOW = {
 
 
 def _where(noun: str, run: Run, decision: Decision) -> Phrase:
-    return (f"Shift in the {noun} of {said(run.model)}{_HOW.get(crossed(decision), '')}: ",)
+    return (f"Shift in the {noun} of {said(run.model)}{HOW.get(crossed(decision), '')}: ",)
 
 
 def _movers(decision: Decision) -> Phrase:
@@ -86,17 +86,19 @@ def _movers(decision: Decision) -> Phrase:
     return (*listed(decision.columns), " moved")
 
 
-def _and_predictions(run: Run, moved: Decision | None) -> Phrase:
-    if moved is not None:
-        return (f"; predictions moved too{_HOW.get(crossed(moved), '')}",)
+def and_predictions(run: Run) -> Phrase:
+    """What is to be said of the predictions beside inputs that moved."""
+    decision = decision_of(run, "prediction")
+    if decision is not None and crossed(decision):
+        return (f"; predictions moved too{HOW.get(crossed(decision), '')}",)
     if _judged(run, "prediction"):
-        return _beside(run, "prediction", "predictions")
+        return beside(run, "prediction", "predictions")
     watched = any(skip.scope == "prediction" for skip in run.skipped)
     return ("; predictions could not be tested",) if watched else ()
 
 
-def _beside(run: Run, scope: Scope, noun: str) -> Phrase:
-    """What is to be said of a scope in which nothing crossed."""
+def beside(run: Run, scope: Scope, noun: str) -> Phrase:
+    """What is to be said of a scope in which nothing crossed; empty where it was not judged."""
     if not _judged(run, scope):
         return ()
     decision = decision_of(run, scope)

@@ -50,6 +50,7 @@ from shiftwatch.report.sentence import (
     verdict_sentence,
 )
 from shiftwatch.report.spending import energy_meaning, parts_lines, spending
+from shiftwatch.report.timeline import Word, words_about
 from shiftwatch.values import SKIP_REASONS, Decision, Finding, Run, Scope, TwoSampleResult
 
 _SCOPES: tuple[Scope, ...] = ("input", "prediction")
@@ -73,7 +74,7 @@ def table(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
     day
         What the day up to it cost, where that is known.
     """
-    blocks = [verdict_sentence(run), " ".join(map(plain, lead(run, {})))]
+    blocks = [verdict_sentence(run), " ".join(map(plain, lead(run)))]
     blocks += [_lines(map(_doubt, doubts(run))), *_scope_blocks(run)]
     rows = _result_rows(run, most)
     if rows:
@@ -226,7 +227,9 @@ def _few(names: Sequence[str], most: int = 5) -> str:
 # --- Markdown ----------------------------------------------------------------------------------
 
 
-def markdown(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
+def markdown(
+    run: Run, most: int = 40, *, day: DayCost | None = None, words: Sequence[Word] = ()
+) -> str:
     """The run as Markdown, for a ticket or a pull request.
 
     Parameters
@@ -237,11 +240,14 @@ def markdown(run: Run, most: int = 40, *, day: DayCost | None = None) -> str:
         Columns shown at most in each scope, the strongest evidence first.
     day
         What the day up to it cost, where that is known.
+    words
+        Of operators; those about the time of the batch are told.
     """
     facts = [*_sides(run), plural(run.batch.rows, "row")]
     facts.append(f"judged {when(run.judged_at)} UTC")
-    parts = [f"## {_marked(verdict_phrase(run))}", " ".join(map(_marked, lead(run, {})))]
+    parts = [f"## {_marked(verdict_phrase(run))}", " ".join(map(_marked, lead(run)))]
     parts.append(", ".join(facts))
+    parts.append(_lines(f"- {_escaped(text)}" for text in words_about(run, words)))
     parts += [f"> {_escaped(_doubt(finding))}" for finding in doubts(run)]
     parts += [_alarm_table(run), _lines(_alarm_items(run))]
     steps = [f"{place}. {_marked(step)}" for place, step in enumerate(advice(run), 1)]

@@ -1,8 +1,8 @@
 """Past verdicts on a line of time: how strong the evidence was, when the alarm rose, what was said.
 
 In:    past verdicts and words of operators; the run that the page is about.
-Out:   points in their order, events in words, an SVG element that stretches with the page.
-Never: draws a point where nothing could be tested; hides what was drawn from who cannot see it.
+Out:   points in their order, stretches of them, events in words.
+Never: draws; forgets a word because no check lies in its stretch.
 """
 
 from __future__ import annotations
@@ -10,23 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from shiftwatch.report.alarm import ratio_text
 from shiftwatch.report.details import is_number
 from shiftwatch.report.layers import crossed
-from shiftwatch.report.phrase import BatchName, Phrase, cut, plural, said, visible, when
+from shiftwatch.report.phrase import BatchName, Phrase, cut, said, visible, when
 from shiftwatch.values import Acceptance, Annotation, Run, Scope
 
 SHOWN = 120
 """Checks at most, the newest."""
 
-_SCOPES: tuple[tuple[Scope, str], ...] = (("input", "i"), ("prediction", "o"))
-"""With their line's class."""
+SCOPES: tuple[Scope, ...] = ("input", "prediction")
+"""Those that have a line."""
 
-_WIDE, _HIGH = 1000.0, 100.0
-_UNTESTED = {"insufficient_data": "few", "invalid_data": "bad", "error": "err"}
 _KINDS = {"note": "note", "known_change": "known change", "silence": "silence"}
 _WORDS_SHOWN = 12
 
@@ -66,6 +63,11 @@ class Stretch:
     first: int
     last: int
 
+    @property
+    def drawn(self) -> bool:
+        """Whether any check lies in it."""
+        return self.first < self.last
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -88,7 +90,7 @@ class Timeline:
     def scopes(self) -> tuple[str, ...]:
         """Scopes that have a line."""
         known = {scope for point in self.points for scope in point.evidence}
-        return tuple(scope for scope, _ in _SCOPES if scope in known)
+        return tuple(scope for scope in SCOPES if scope in known)
 
 
 def timeline(
@@ -112,11 +114,10 @@ def timeline(
     points = tuple(_point(entry, run.batch.id) for entry in ordered[-SHOWN:])
     places = {point.batch: place for place, point in enumerate(points)}
     began, rose = _landmarks(run)
-    told = [*_annotated(words, points), *_accepted(words, points)]
     return Timeline(
         points,
         tuple(_events(run, began, rose)),
-        tuple(told[:_WORDS_SHOWN]),
+        tuple(_stretch(word, points) for word in _newest(words)),
         places.get(began or ""),
         places.get(rose or ""),
     )
@@ -144,8 +145,8 @@ def _seconds(value: Any) -> float:
 def _landmarks(run: Run) -> tuple[str | None, str | None]:
     """The batches with which the change began and on which the alarm rose, if one is on."""
     on = [d for d in run.decisions if d.scope != "schema" and (d.alarm or crossed(d))]
-    began = next((d.change_from for d in on if d.change_from), None)
-    return began, next((d.since for d in on if d.since), None)
+    began = next((d.change_from for d in on if d.change_from is not None), None)
+    return began, next((d.since for d in on if d.since is not None), None)
 
 
 def _events(run: Run, began: str | None, rose: str | None) -> Iterator[Phrase]:
@@ -155,29 +156,58 @@ def _events(run: Run, began: str | None, rose: str | None) -> Iterator[Phrase]:
         yield ("The alarm rose with batch ", BatchName(rose), ".")
 
 
-_Words = Sequence[Annotation | Acceptance]
+Word = Annotation | Acceptance
 
 
-def _annotated(words: _Words, points: Sequence[Point]) -> Iterator[Stretch]:
-    own = (word for word in words if isinstance(word, Annotation))
-    for word in sorted(own, key=lambda each: -each.start):
-        ended = min(word.until or math.inf, word.ended_at or math.inf)
-        until = f" to {when(ended)}" if math.isfinite(ended) else ""
-        by = f" by {said(word.by, 40)}" if word.by else ""
-        text = f"{_KINDS[word.kind]}, {when(word.start)}{until}{by}"
-        yield Stretch(_with_text(text, word.text), *_covered(points, word.start, ended))
+def words_about(run: Run, words: Sequence[Word]) -> Iterator[str]:
+    """Those in whose stretch a batch lies by the time of its events, else of the check; newest first."""
+    start = run.batch.event_time_start
+    at = run.judged_at if start is None else start
+    for word in _newest(words):
+        if isinstance(word, Annotation) and word.start <= at < _end(word):
+            yield _told(word)
 
 
-def _accepted(words: _Words, points: Sequence[Point]) -> Iterator[Stretch]:
-    said_of = {
-        "accepted": "accepted as the new normal",
-        "undone": "back to the configured reference",
-        "ended": "acceptance ended with a new reference",
-    }
-    own = (word for word in words if isinstance(word, Acceptance))
-    for word in sorted(own, key=lambda each: -each.at):
-        text = _with_text(f"{said_of[word.kind]}, {when(word.at)}", word.note)
-        yield Stretch(text, *_covered(points, word.at, word.at))
+def _newest(words: Sequence[Word]) -> list[Word]:
+    return sorted(words, key=_begin, reverse=True)[:_WORDS_SHOWN]
+
+
+def _begin(word: Word) -> float:
+    return word.start if isinstance(word, Annotation) else word.at
+
+
+def _end(word: Word) -> float:
+    """Half open; an acceptance is a moment."""
+    if not isinstance(word, Annotation):
+        return word.at
+    ends = (word.until, word.ended_at)
+    return min((end for end in ends if end is not None), default=math.inf)
+
+
+def _stretch(word: Word, points: Sequence[Point]) -> Stretch:
+    return Stretch(_told(word), *_covered(points, _begin(word), _end(word)))
+
+
+_SAID_OF = {
+    "accepted": "accepted as the new normal",
+    "undone": "back to the configured reference",
+    "ended": "acceptance ended with a new reference",
+}
+
+
+def _told(word: Word) -> str:
+    """A word in a line."""
+    if not isinstance(word, Annotation):
+        return _with_text(f"{_SAID_OF[word.kind]}, {when(word.at)}{_by(word)}", word.note)
+    end = _end(word)
+    until = f" to {when(end)}" if math.isfinite(end) else ""
+    scopes = f" of {', '.join(word.scopes)}" if word.scopes else ""
+    text = f"{_KINDS[word.kind]}{scopes}, {when(word.start)}{until}{_by(word)}"
+    return _with_text(text, word.text)
+
+
+def _by(word: Word) -> str:
+    return f" by {said(word.by, 40)}" if word.by else ""
 
 
 def _with_text(text: str, words: str) -> str:
@@ -190,109 +220,3 @@ def _covered(points: Sequence[Point], start: float, until: float) -> tuple[int, 
     if until <= start:
         return first, min(first + 1, len(points))
     return first, max(first, sum(point.at < until for point in points))
-
-
-# --- the picture -------------------------------------------------------------------------------
-
-
-def picture(line: Timeline) -> str:
-    """The evidence of every check as SVG; it stretches, so that its lines keep their width.
-
-    Height is ratio / (1 + ratio): nothing lies at the bottom, the threshold in the middle, and
-    whatever is overwhelming near the top.
-    """
-    count = len(line.points)
-    if not count:
-        return ""
-    parts = [*_bands(line), f'<path class="th" d="M0 {_HIGH / 2:g}H{_WIDE:g}"/>']
-    parts += [_mark(place, count, kind) for kind, place in _verticals(line) if place is not None]
-    for scope, kind in _SCOPES:
-        parts += _series(line.points, scope, kind)
-    parts += [_untested(point, place, count) for place, point in enumerate(line.points)]
-    return (
-        f'<svg class="tl" viewBox="0 0 {_WIDE:g} {_HIGH:g}" preserveAspectRatio="none" role="img">'
-        f"<title>{escape(_title(line))}</title>{''.join(parts)}</svg>"
-    )
-
-
-def _title(line: Timeline) -> str:
-    on = sum(point.alarm for point in line.points)
-    first, last = line.ends
-    alarm = f"; an alarm was on after {plural(on, 'of them').removesuffix('s')}" if on else ""
-    strongest = [p.strongest for p in line.points if p.strongest is not None]
-    most = f"; the strongest evidence was {ratio_text(max(strongest))}" if strongest else ""
-    return f"evidence of {plural(len(line.points), 'check')} from {first} to {last}{alarm}{most}"
-
-
-def _x(place: float, count: int) -> float:
-    return (place + 0.5) / count * _WIDE
-
-
-def _y(ratio: float) -> float:
-    share = 1.0 if math.isinf(ratio) else max(0.0, ratio) / (1 + max(0.0, ratio))
-    return (1 - share) * (_HIGH - 4) + 2
-
-
-def _bands(line: Timeline) -> Iterator[str]:
-    """Where an alarm was on, and what operators said."""
-    count = len(line.points)
-    for places in _alarms(line.points):
-        yield _band("al", places, count, _HIGH)
-    for word in line.words:
-        if word.first < word.last:
-            yield _band("wd", (word.first, word.last), count, 5, word.text)
-
-
-def _band(kind: str, places: tuple[int, int], count: int, high: float, text: str = "") -> str:
-    first, last = places
-    left, wide = first / count * _WIDE, (last - first) / count * _WIDE
-    said_there = f"<title>{escape(text)}</title>" if text else ""
-    shape = f'class="{kind}" x="{left:.1f}" width="{wide:.1f}" height="{high:g}"'
-    return f"<rect {shape}>{said_there}</rect>"
-
-
-def _alarms(points: Sequence[Point]) -> Iterator[tuple[int, int]]:
-    begun: int | None = None
-    for place, point in enumerate(points):
-        if point.alarm and begun is None:
-            begun = place
-        if not point.alarm and begun is not None:
-            yield begun, place
-            begun = None
-    if begun is not None:
-        yield begun, len(points)
-
-
-def _verticals(line: Timeline) -> Iterator[tuple[str, int | None]]:
-    yield "bg", line.begins
-    yield "ro", line.rose
-    yield "nw", next((place for place, p in enumerate(line.points) if p.current), None)
-
-
-def _mark(place: int, count: int, kind: str) -> str:
-    return f'<path class="{kind}" d="M{_x(place, count):.1f} 0V{_HIGH:g}"/>'
-
-
-def _series(points: Sequence[Point], scope: str, kind: str) -> Iterator[str]:
-    at = [
-        (place, point, _y(point.evidence[scope]))
-        for place, point in enumerate(points)
-        if scope in point.evidence
-    ]
-    if not at:
-        return
-    count = len(points)
-    steps = "L".join(f"{_x(place, count):.1f} {y:.1f}" for place, _, y in at)
-    yield f'<path class="l{kind}" d="M{steps}"/>'
-    for place, point, y in at:
-        loud = " hot" if point.evidence[scope] >= 1 else ""
-        title = f"<title>{escape(f'{scope}: {point.told}')}</title>"
-        yield f'<path class="d{kind}{loud}" d="M{_x(place, count):.1f} {y:.1f}h0">{title}</path>'
-
-
-def _untested(point: Point, place: int, count: int) -> str:
-    kind = _UNTESTED.get(point.state)
-    if kind is None:
-        return ""
-    title = f"<title>{escape(point.told)}</title>"
-    return f'<path class="u {kind}" d="M{_x(place, count):.1f} {_HIGH - 10:g}v10">{title}</path>'

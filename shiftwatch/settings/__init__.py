@@ -27,6 +27,7 @@ from shiftwatch.settings.models import (
     FeatureSettings,
     ModelSettings,
     PayloadSettings,
+    ReportSettings,
     ToleranceSettings,
     WindowSettings,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "ModelSettings",
     "NullsSettings",
     "PayloadSettings",
+    "ReportSettings",
     "S3Settings",
     "ScheduleSettings",
     "Settings",

@@ -130,6 +130,15 @@ class ToleranceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What reports may show beyond aggregates."""
+
+    rows: bool = False
+    """Whether a report shows up to ten rows of the batch that are the least like the reference.
+    They are kept in the history then, so this is off unless somebody asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class PayloadSettings:
     """How logged requests and responses become batches, with ``source: kserve``."""
 
@@ -201,6 +210,7 @@ class ModelSettings:
     Needs ``columns.time``, and ten days or weeks of reference."""
     tests: TestsSettings = field(default_factory=TestsSettings.all)
     tolerance: ToleranceSettings = field(default_factory=ToleranceSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
 
     def __post_init__(self) -> None:
         if NAME.fullmatch(self.name) is None:

@@ -268,11 +268,22 @@ class Store:
             return reading.judged_among(connection, model, batch_ids)
 
     def runs(
-        self, model: str, *, limit: int = 50, before: int | None = None, verdict: str | None = None
+        self,
+        model: str,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        verdict: str | None = None,
+        during: reading.Stretch = (None, None),
     ) -> tuple[RunRow, ...]:
         """Runs, the newest first; the next page is ``before`` the last ``seq`` of this one."""
         with self._reading() as connection:
-            return reading.runs(connection, model, limit, before, verdict)
+            return reading.runs(connection, model, limit, before, verdict, during)
+
+    def ids_like(self, model: str, beginning: str, limit: int = 5) -> tuple[str, ...]:
+        """Ids of stored batches that begin so, sorted."""
+        with self._reading() as connection:
+            return reading.ids_like(connection, model, beginning, limit)
 
     def place(self, model: str, batch_id: str) -> int | None:
         """``seq`` of the run of a batch; None if it is not stored."""
@@ -363,11 +374,19 @@ class Store:
             return words.end(connection, model, number, by, at)
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> tuple[Annotation, ...]:
-        """What was said of a model, the newest first, with numbers below ``before``."""
+        """What was said of a model, the newest first, with numbers below ``before``.
+
+        Only what is in force at a moment (unix seconds UTC), where one is given.
+        """
         with self._reading() as connection:
-            return words.read(connection, model, limit, before)
+            return words.read(connection, model, limit, before, in_force_at)
 
     def annotations_to_come(self, now: float) -> tuple[Annotation, ...]:
         """Of all models, what is in force at a moment or will be."""

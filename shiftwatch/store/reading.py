@@ -150,11 +150,27 @@ def state(connection: sqlite3.Connection, model: str) -> tuple[str, str] | None:
     return row
 
 
+Stretch = tuple[float | None, float | None]
+"""From and until, half open, in unix seconds; None where it has no end."""
+
+
 def runs(
-    connection: sqlite3.Connection, model: str, limit: int, before: int | None, verdict: str | None
+    connection: sqlite3.Connection,
+    model: str,
+    limit: int,
+    before: int | None,
+    verdict: str | None,
+    during: Stretch = (None, None),
 ) -> tuple[RunRow, ...]:
-    """Runs, the newest first, from below ``before``."""
+    """Runs, the newest first, from below ``before``; of a stretch of time by their first event.
+
+    Where events have no time, it is the time of the check.
+    """
     conditions, values = ["model = ?"], list[object]([model])
+    for comparison, moment in zip((">=", "<"), during, strict=True):
+        if moment is not None:
+            conditions.append(f"coalesce(event_time_start, judged_at) {comparison} ?")
+            values.append(moment)
     if verdict is not None:
         conditions.append("verdict = ?")
         values.append(verdict)
@@ -237,6 +253,18 @@ def document(
     return None if row is None else unpack(row[1], row[0])
 
 
+def ids_like(
+    connection: sqlite3.Connection, model: str, beginning: str, limit: int
+) -> tuple[str, ...]:
+    """Ids of stored batches that begin so, sorted."""
+    rows = connection.execute(
+        "SELECT batch_id FROM runs WHERE model = ? AND batch_id >= ? AND batch_id < ?"
+        " ORDER BY batch_id LIMIT ?",
+        (model, beginning, beginning + "\U0010ffff", limit),
+    )
+    return tuple(batch_id for (batch_id,) in rows)
+
+
 def flips(connection: sqlite3.Connection, model: str, limit: int) -> tuple[Flip, ...]:
     """Alarms that rose or cleared, the newest first."""
     rows = connection.execute(
@@ -257,7 +285,10 @@ def acceptances(connection: sqlite3.Connection, model: str) -> tuple[Acceptance,
     question = f"SELECT {columns} FROM acceptances WHERE model = ? ORDER BY seq DESC"  # noqa: S608 - names of ours
     rows = connection.execute(question, (model,)).fetchall()
     known = (dict(zip(names, row, strict=True)) for row in rows)
-    return tuple(Acceptance(**entry | {"path": loaded_text(entry["path"])}) for entry in known)
+    return tuple(
+        Acceptance(**entry | {name: loaded_text(entry[name]) for name in ("path", "note", "by")})
+        for entry in known
+    )
 
 
 def day_cost(connection: sqlite3.Connection, model: str, until: float) -> DayCost | None:

@@ -18,12 +18,12 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
 from shiftwatch.errors import StoreError
-from shiftwatch.store import migrations
+from shiftwatch.store import migrations, words
 from shiftwatch.store.reading import unpack
 from shiftwatch.store.sqlite import connect_reader, connect_writer, transaction
 
@@ -155,20 +155,32 @@ def _readable(
 def _is_whole(table: str, row: _Row) -> bool:
     """Whether what a row holds can be used: a later start must not fail of it."""
     try:
-        if table == "comparisons":
-            unpack(row["document"], str(row["id"]))  # type: ignore[arg-type] # or it is caught
-        if table == "runs":
-            unpack(row["document"], str(row["batch_id"]))  # type: ignore[arg-type] # or it is caught
-            json.loads(str(row["evidence"]))
-        if table == "states":
-            for text in (str(row["state"]), str(row["cursor"])):
-                if text.startswith("{"):  # what it means is the monitor's; that it is whole is ours
-                    json.loads(text)
-        if table == "costs":
-            json.loads(str(row["spent"]))
-    except (StoreError, ValueError, TypeError, KeyError):
+        if table in _TRIED:
+            _TRIED[table](row)
+    except (StoreError, ValueError, TypeError, KeyError, AttributeError):
         return False
     return True
+
+
+def _try_run(row: _Row) -> None:
+    unpack(row["document"], str(row["batch_id"]))  # type: ignore[arg-type] # or it is caught
+    json.loads(str(row["evidence"]))
+
+
+def _try_state(row: _Row) -> None:
+    for text in (str(row["state"]), str(row["cursor"])):
+        if text.startswith("{"):  # what it means is the monitor's; that it is whole is ours
+            json.loads(text)
+
+
+_TRIED: Mapping[str, Callable[[_Row], object]] = {
+    "runs": _try_run,
+    "states": _try_state,
+    "costs": lambda row: json.loads(str(row["spent"])),
+    "comparisons": lambda row: unpack(row["document"], str(row["id"])),  # type: ignore[arg-type]
+    "annotations": words.of_row,
+}
+"""By table, what is done with a row later; it fails of one that is not whole."""
 
 
 def _sync(path: Path) -> None:

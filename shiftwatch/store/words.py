@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -40,15 +40,14 @@ def note(
             json.dumps(draft.scopes),
         ),
     ).fetchone()[0]
-    (word,) = _found(connection, "id = ?", (number,))
-    return word
+    return _found(connection, "id = :id", {"id": number})[0]
 
 
 def end(
     connection: sqlite3.Connection, model: str, number: int, by: str, at: float
 ) -> Annotation | None:
     """The word, taken back; None if the model has no such."""
-    found = _found(connection, "model = ? AND id = ?", (model, number))
+    found = _found(connection, "model = :model AND id = :id", {"model": model, "id": number})
     if not found:
         return None
     if found[0].ended_at is not None:
@@ -57,30 +56,54 @@ def end(
         "UPDATE annotations SET ended_at = ?, ended_by = ? WHERE id = ?",
         (at, stored_text(by), number),
     )
-    return _found(connection, "id = ?", (number,))[0]
+    return _found(connection, "id = :id", {"id": number})[0]
+
+
+_IN_FORCE = (
+    "start <= :now AND (until IS NULL OR until > :now) AND (ended_at IS NULL OR ended_at > :now)"
+)
+"""As ``Annotation.in_force``."""
 
 
 def read(
-    connection: sqlite3.Connection, model: str, limit: int | None, before: int | None
+    connection: sqlite3.Connection,
+    model: str,
+    limit: int | None,
+    before: int | None,
+    in_force_at: float | None,
 ) -> tuple[Annotation, ...]:
     """Words on a model, the newest first."""
-    most, below = -1 if limit is None else limit, 2**63 - 1 if before is None else before
-    return _found(connection, "model = ? AND id < ?", (model, below), most)
+    condition = "model = :model AND id < :before"
+    if in_force_at is not None:
+        condition += f" AND {_IN_FORCE}"
+    below = 2**63 - 1 if before is None else before
+    values = {"model": model, "before": below, "now": in_force_at}
+    return _found(connection, condition, values, -1 if limit is None else limit)
 
 
 def to_come(connection: sqlite3.Connection, now: float) -> tuple[Annotation, ...]:
     """Words on any model that are not over."""
-    return _found(connection, "ended_at IS NULL AND (until IS NULL OR until > ?)", (now,))
+    condition = "ended_at IS NULL AND (until IS NULL OR until > :now)"
+    return _found(connection, condition, {"now": now})
 
 
 def _found(
-    connection: sqlite3.Connection, condition: str, values: Iterable[Any], limit: int = -1
+    connection: sqlite3.Connection, condition: str, values: Mapping[str, Any], limit: int = -1
 ) -> tuple[Annotation, ...]:
-    question = f"SELECT {_COLUMNS} FROM annotations WHERE {condition} ORDER BY id DESC LIMIT ?"  # noqa: S608 - ours
-    return tuple(map(_word, connection.execute(question, (*values, limit))))
+    question = f"SELECT {_COLUMNS} FROM annotations WHERE {condition} ORDER BY id DESC LIMIT :most"  # noqa: S608 - ours
+    found = connection.execute(question, {**values, "most": limit})
+    return tuple(of_row(dict(zip(_NAMES, row, strict=True))) for row in found)
 
 
-def _word(row: tuple[Any, ...]) -> Annotation:
-    known = dict(zip(_NAMES, row, strict=True))
-    texts = {name: loaded_text(known[name]) for name in ("text", "by", "ended_by")}
-    return Annotation(**{**known, **texts, "scopes": tuple(json.loads(known["scopes"]))})
+def of_row(row: Mapping[str, Any]) -> Annotation:
+    """The word that a row holds.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If the row is none of ours.
+    """
+    texts = {name: loaded_text(row[name]) for name in ("text", "by", "ended_by")}
+    word = Annotation(**{**row, **texts, "scopes": tuple(json.loads(row["scopes"]))})
+    word.in_force(word.at)  # times that are none fail here
+    return word

@@ -178,7 +178,8 @@ def note_cost(connection: sqlite3.Connection, run: Run) -> None:
 
 def note_acceptance(connection: sqlite3.Connection, word: Acceptance) -> None:
     """Append a word of an operator; those before stay as they were said."""
-    _insert(connection, "acceptances", asdict(word) | {"path": stored_text(word.path)})
+    texts = {name: stored_text(getattr(word, name)) for name in ("path", "note", "by")}
+    _insert(connection, "acceptances", asdict(word) | texts)
 
 
 def put_state(

@@ -20,6 +20,7 @@ from shiftwatch.acceptance import Proposal, Span, propose
 from shiftwatch.annotation import Remark
 from shiftwatch.errors import StoreInUseError
 from shiftwatch.monitor import Monitor
+from shiftwatch.report import visible
 from shiftwatch.settings import Settings
 from shiftwatch.store import Store
 from shiftwatch.values import Acceptance
@@ -83,14 +84,15 @@ def accept(
                 return monitor.undo_acceptance(model, remark)
             return monitor.accept(model, span, remark)
     except StoreInUseError as fault:
-        return _asked(Daemon.of(settings, url, fault), model, span, remark.text)
+        return _asked(Daemon.of(settings, url, fault), model, span, remark)
 
 
-def _asked(daemon: Daemon, model: str, span: Span | None, note: str) -> Mapping[str, Any]:
+def _asked(daemon: Daemon, model: str, span: Span | None, remark: Remark) -> Mapping[str, Any]:
     path = f"/api/v1/models/{model}/acceptance"
+    said = {"note": remark.text, "by": remark.by}
     if span is None:
-        return daemon.ask("DELETE", f"{path}?{urllib.parse.urlencode({'note': note})}")
-    return daemon.ask("POST", path, {"from": span.first, "to": span.last, "note": note})
+        return daemon.ask("DELETE", f"{path}?{urllib.parse.urlencode(said)}")
+    return daemon.ask("POST", path, {"from": span.first, "to": span.last, **said})
 
 
 def told(word: Acceptance | Mapping[str, Any]) -> list[str]:
@@ -98,8 +100,9 @@ def told(word: Acceptance | Mapping[str, Any]) -> list[str]:
     facts = asdict(word) if isinstance(word, Acceptance) else word
     if facts["kind"] == "accepted":
         name = Path(facts["path"]).name
+        by = f", by {visible(facts['by'])}" if facts["by"] else ""
         return [
-            f"{facts['model']}: accepted {facts['rows']} rows as the reference, {name}",
+            f"{facts['model']}: accepted {facts['rows']} rows as the reference, {name}{by}",
             "It is in force from the next batch on; shiftwatch accept --undo returns.",
         ]
     return [f"{facts['model']}: the configured reference is in force again"]

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from shiftwatch.annotation import SILENCED_SCOPES, Draft, checked, moment
+from shiftwatch.annotation import SILENCED_SCOPES, Draft, checked, lasting, moment
 from shiftwatch.errors import DataError, StoreInUseError
 from shiftwatch.report import visible
 from shiftwatch.settings import Settings
 from shiftwatch.store import Store
-from shiftwatch.values import Annotation
+from shiftwatch.values import Annotation, AnnotationKind
 from shiftwatch.verbs.asking import Daemon
 
 _KINDS = {"note": "note", "known_change": "known change", "silence": "silence"}
+
+UNKNOWN = "somebody"
+"""Who said something, where the system knows no name."""
 
 
 def login_name() -> str:
@@ -61,7 +66,8 @@ def end(settings: Settings, model: str, number: int, by: str, url: str | None) -
         with Store.open(settings.store.path, clock=time.time) as store:
             word = store.end_annotation(model, number, by, round(time.time(), 6))
     except StoreInUseError as fault:
-        path = f"/api/v1/models/{model}/annotations/{number}"
+        asked = urllib.parse.urlencode({"by": by})
+        path = f"/api/v1/models/{model}/annotations/{number}?{asked}"
         return Daemon.of(settings, url, fault).ask("DELETE", path)
     if word is None:
         raise DataError(f"no word {number} on {model} is kept", hint="--list shows those there are")
@@ -70,8 +76,10 @@ def end(settings: Settings, model: str, number: int, by: str, url: str | None) -
 
 def listed(settings: Settings, model: str) -> Iterator[str]:
     """What was said of a model, a line each, the newest first."""
-    with Store.read(settings.store.path) as store:
-        words = store.annotations(model)
+    words: Sequence[Annotation] = ()
+    if Path(settings.store.path).exists():  # else nothing was judged or said yet
+        with Store.read(settings.store.path) as store:
+            words = store.annotations(model)
     yield from (told(_facts(word)) for word in words)
     if not words:
         yield f"{model}: nothing was said yet"
@@ -82,9 +90,9 @@ def told(word: Mapping[str, Any]) -> str:
     start, until, ended = (_shown(word[key]) for key in ("start", "until", "ended_at"))
     scopes = f" of {', '.join(word['scopes'])}" if word["scopes"] else ""
     stretch = f"from {start}" + (f" to {until}" if until else "")
-    over = f", ended {ended} by {visible(word['ended_by'])}" if ended else ""
+    over = f", ended {ended} by {visible(word['ended_by']) or UNKNOWN}" if ended else ""
     text = f": {visible(word['text'])}" if word["text"] else ""
-    by = visible(word["by"])
+    by = visible(word["by"]) or UNKNOWN
     return f"{word['id']}  {_KINDS[word['kind']]}{scopes} {stretch}, by {by}{over}{text}"
 
 
@@ -104,12 +112,30 @@ def _iso(seconds: float | None) -> str | None:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def drafted(kind: Any, text: str, times: tuple[str | None, str | None], scopes: Any) -> Draft:
-    """What was typed, as it is to be kept; DataError if a time is none."""
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a word begins and ends, as it was typed; ``lasting`` counts from its beginning."""
+
+    start: str | None = None
+    until: str | None = None
+    lasting: str | None = None
+
+    def read(self, now: float) -> tuple[float, float | None]:
+        """Both in unix seconds; DataError if one is no time, or the end is said twice."""
+        start = now if self.start is None else moment(self.start, now)
+        if self.lasting is not None and self.until is not None:
+            raise DataError("the end is said twice", hint="give --until or --for")
+        if self.lasting is not None:
+            return start, start + lasting(self.lasting)
+        return start, None if self.until is None else moment(self.until, now)
+
+
+def drafted(kind: AnnotationKind, text: str, times: Times, scopes: Sequence[str]) -> Draft:
+    """What was typed, as it is to be kept; DataError if a time or a scope is none."""
     unknown = [scope for scope in scopes if scope not in SILENCED_SCOPES]
     if unknown:
         known = ", ".join(SILENCED_SCOPES)
         raise DataError(f"no scope is called {unknown[0]!r}", hint=f"there is {known}")
-    now = round(time.time(), 6)
-    start, until = (None if told is None else moment(told, now) for told in times)
-    return Draft(kind, text, now if start is None else start, until, tuple(dict.fromkeys(scopes)))
+    start, until = times.read(round(time.time(), 6))
+    chosen = tuple(scope for scope in SILENCED_SCOPES if scope in scopes)
+    return Draft(kind, text, start, until, chosen)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from shiftwatch.report import Format
-from shiftwatch.reports import Archive
+from shiftwatch.reports import Archive, found
 from shiftwatch.settings import Settings
 from shiftwatch.store import Store
 
@@ -24,7 +24,7 @@ def reported(settings: Settings, model: str, batch: str | None, form: Format) ->
         If there is no history, or it cannot be read.
     """
     with Store.read(settings.store.path) as store:
-        document = store.document(model, batch)
+        document = found(store, model, batch)
         if document is None:
             return None
         return written(Archive(store, settings.alarms).report(document, form), form)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from shiftwatch.annotation import LONGEST_TEXT, Draft, moment
 from shiftwatch.values import Annotation, AnnotationKind, Scope
-from shiftwatch.web.shapes import iso_time
+from shiftwatch.web.shapes import encodable, iso_time
 
 _DESCRIBED: Any = {"use_attribute_docstrings": True}
 
@@ -99,20 +99,16 @@ def annotation_shape(word: Annotation, now: float) -> AnnotationShape:
         id=word.id,
         model=word.model,
         kind=word.kind,
-        text=_encodable(word.text),
+        text=encodable(word.text),
         start=iso_time(word.start) or "",
         until=iso_time(word.until),
         scopes=list(word.scopes),
-        by=_encodable(word.by),
+        by=encodable(word.by),
         at=iso_time(word.at) or "",
         in_force=word.in_force(now),
         ended_at=iso_time(word.ended_at),
-        ended_by=_encodable(word.ended_by),
+        ended_by=encodable(word.ended_by),
     )
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def annotations_path(model: str) -> str:

@@ -7,14 +7,18 @@ Never: knows a route by its path.
 
 from __future__ import annotations
 
+import time
+
 from fastapi import FastAPI
 
 from shiftwatch.web.board import Board
 from shiftwatch.web.description import describe
 from shiftwatch.web.guard import Guard
+from shiftwatch.web.kept import Kept
+from shiftwatch.web.options import Options
 from shiftwatch.web.packing import Packing
 from shiftwatch.web.problems import install
-from shiftwatch.web.routes import ROUTERS
+from shiftwatch.web.routes import ROUTERS, methods
 
 
 def build(board: Board) -> FastAPI:
@@ -28,10 +32,12 @@ def build(board: Board) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.board = board
+    app.state.kept = Kept(time.monotonic)
     for router in ROUTERS:
         app.include_router(router)
-    app.state.description = describe(app)
+    app.state.description = describe(app, board.effective_config().get("web", {}))
     app.add_middleware(Packing)
+    app.add_middleware(Options, methods=methods)
     app.add_middleware(Guard)
-    install(app)
+    install(app, methods)
     return app

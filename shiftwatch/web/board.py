@@ -45,17 +45,28 @@ class Board(Protocol):
         ...
 
     def runs(
-        self, model: str, *, limit: int, before: int | None, verdict: Verdict | None
+        self,
+        model: str,
+        *,
+        limit: int,
+        before: int | None,
+        verdict: Verdict | None,
+        during: tuple[float | None, float | None] = (None, None),
     ) -> Sequence[Mapping[str, Any]]:
         """Stored verdicts, newest first, with ``seq`` below ``before``.
 
-        Each has seq, batch_id, uri, rows, state, alarm, judged_at, event_time_start and
+        ``during`` is from and until (unix seconds, half open) of the first event, or of the check
+        where events have no time. Each has seq, batch_id, uri, rows, state, alarm, judged_at, event_time_start and
         event_time_end.
         """
         ...
 
     def report(self, model: str, batch: str | None, form: Format) -> str | None:
-        """The report of a batch in a format, of the newest if none is named; None if there is none."""
+        """The report of a batch in a format, of the newest if none is named; None if there is none.
+
+        Eight characters of an id or more, with which no other begins, are enough; DataError if
+        several do.
+        """
         ...
 
     def judges(self, batch: str) -> list[str]:
@@ -101,9 +112,17 @@ class Board(Protocol):
         ...
 
     def annotations(
-        self, model: str, *, limit: int | None = None, before: int | None = None
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        in_force_at: float | None = None,
     ) -> Sequence[Annotation]:
-        """What operators have said of a model, the newest first, with numbers below ``before``."""
+        """What operators have said of a model, the newest first, with numbers below ``before``.
+
+        Only what is in force at a moment, where one is given.
+        """
         ...
 
     def annotate(self, model: str, draft: Draft, by: str) -> Annotation:

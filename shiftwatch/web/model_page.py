@@ -14,22 +14,14 @@ from urllib.parse import quote, urlencode
 
 from shiftwatch.status import ModelStatus
 from shiftwatch.values import VERDICTS, Annotation, Verdict
-from shiftwatch.web import comparison_shapes, pages, shapes, words
+from shiftwatch.web import annotation_shapes, comparison_shapes, pages, shapes, strip, words
 from shiftwatch.web.board import Board
 
-ROWS = 50
+ROWS = 25
 """Batches on one page of the history."""
 
 _WORDS = 20
 _COMPARISONS = 10
-_KINDS: Mapping[str, str] = {
-    "note": "note",
-    "known_change": "known change",
-    "silence": "silence",
-    "accepted": "accepted as normal",
-    "undone": "back to the configured reference",
-    "ended": "acceptance ended",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +44,20 @@ class Word:
     text: str
     in_force: bool = False
     ended_by: str = ""
+    undo: str = ""
+    """What is asked with DELETE to take it back; empty where it cannot be."""
+    undo_words: str = ""
 
 
-def model_page(board: Board, status: ModelStatus, asked: Asked) -> str:
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks: ``name`` is that of the token, empty where none is asked for."""
+
+    name: str = ""
+    writes: bool = True
+
+
+def model_page(board: Board, status: ModelStatus, asked: Asked, reader: Reader) -> str:
     """The page of a model.
 
     Raises
@@ -65,10 +68,7 @@ def model_page(board: Board, status: ModelStatus, asked: Asked) -> str:
     snapshot, name = board.snapshot(), status.name
     found = board.runs(name, limit=ROWS, before=asked.before, verdict=asked.state)
     rows = [shapes.batch_shape(name, row) for row in found]
-    acceptances = board.acceptances(name)
-    said = [_annotation(word, board.clock()) for word in board.annotations(name, limit=_WORDS)]
-    said += [_acceptance(word) for word in acceptances[:_WORDS]]
-    said.sort(key=lambda word: word.start, reverse=True)
+    said = _all_said(board, name)
     made = board.comparisons.made(name, limit=_COMPARISONS, before=None)
     compared = [comparison_shapes.made_shape(row) for row in made]
     config = board.effective_config()
@@ -87,7 +87,8 @@ def model_page(board: Board, status: ModelStatus, asked: Asked) -> str:
             said_version=pages.version_of(said),
             compared=compared,
             compared_version=pages.version_of(compared),
-            accepted=bool(acceptances) and acceptances[0]["kind"] == "accepted",
+            holder=reader.name,
+            writes=reader.writes,
             api=f"/api/v1/models/{quote(name, safe='')}",
             scripts=pages.scripts(),
         )
@@ -103,26 +104,41 @@ def _following(name: str, asked: Asked, rows: list[shapes.BatchShape]) -> str | 
     return f"/models/{quote(name, safe='')}?{urlencode(chosen)}"
 
 
+def _all_said(board: Board, name: str) -> list[Word]:
+    """The newest words first."""
+    now, acceptances = board.clock(), board.acceptances(name)
+    said = [_annotation(word, now) for word in board.annotations(name, limit=_WORDS)]
+    said += [_acceptance(word, newest=not at) for at, word in enumerate(acceptances[:_WORDS])]
+    return sorted(said, key=lambda word: word.start, reverse=True)
+
+
 def _annotation(word: Annotation, now: float) -> Word:
     scopes = f" of {', '.join(word.scopes)}" if word.scopes else ""
+    over = word.ended_at is not None or (word.until is not None and word.until <= now)
     return Word(
         number=str(word.id),
-        what=_KINDS[word.kind] + scopes,
+        what=strip.KINDS[word.kind] + scopes,
         start=shapes.iso_time(word.start) or "",
         until=shapes.iso_time(word.until),
         by=word.by,
         text=word.text,
         in_force=word.in_force(now),
         ended_by=word.ended_by,
+        undo="" if over else f"{annotation_shapes.annotations_path(word.model)}/{word.id}",
+        undo_words="End",
     )
 
 
-def _acceptance(word: Mapping[str, Any]) -> Word:
+def _acceptance(word: Mapping[str, Any], *, newest: bool) -> Word:
+    in_force = newest and word["kind"] == "accepted"
     return Word(
         number="",
-        what=_KINDS[word["kind"]],
+        what=strip.KINDS[word["kind"]],
         start=shapes.iso_time(word["at"]) or "",
         until=None,
         by=word["by"],
         text=word["note"],
+        in_force=in_force,
+        undo=f"/api/v1/models/{quote(word['model'], safe='')}/acceptance" if in_force else "",
+        undo_words="Return to the configured reference",
     )

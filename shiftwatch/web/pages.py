@@ -7,38 +7,41 @@ Never: puts a text from outside on the page unescaped; shows more than the API s
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from shiftwatch.errors import StoreError
 from shiftwatch.metrics import TestView, by_test
 from shiftwatch.promise import promised
 from shiftwatch.quarantine import REASONS, Broken
 from shiftwatch.report import LAYER_MEANINGS, LAYER_NAMES, crossed, doubts, ratios
-from shiftwatch.status import ModelStatus
+from shiftwatch.status import ModelStatus, Snapshot
 from shiftwatch.values import Annotation, Decision, Run
-from shiftwatch.web import assets, shapes, words
+from shiftwatch.web import assets, shapes, strip, words
 from shiftwatch.web.board import Board
 
 if TYPE_CHECKING:
     import jinja2
 
-TIMELINE = 60
-"""Verdicts on the strip of a model."""
+AT_LENGTH = 3
+"""Models that are shown with all their tables; of more, each has a line, and a page of its own."""
+
+ON_A_PAGE = 100
+"""Models at most, the most urgent first."""
+
+_WORDS = 12
+"""Words of operators on the timeline of a model."""
+
+_LONGEST_END = 80
+"""Characters of the last part of an address, where there is room for one line."""
 
 _MOST_BROKEN = 20
 """Broken files named on the card of a model; the API has more."""
-
-_HEIGHTS = {"insufficient_data": 18, "invalid_data": 28, "error": 28, "shift": 40}
-"""Pixels of a bar; height and title say the same as the colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +70,6 @@ class AlarmLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """A verdict on the timeline."""
-
-    state: str
-    x: int
-    height: int
-    alarm: bool
-    title: str
-    href: str
-
-
-@dataclass(frozen=True, slots=True)
 class Said:
     """A word of an operator that is in force, in words."""
 
@@ -88,11 +79,13 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A model on the overview."""
+    """A model on the overview.
+
+    Its ``badges`` have kinds, by which it is found.
+    """
 
     name: str
-    points: str
-    """The timeline as JSON, for the chart."""
+    strip: strip.Strip
     said: tuple[Said, ...]
     badges: tuple[words.Badge, ...]
     alarms: tuple[AlarmLine, ...]
@@ -100,8 +93,6 @@ class Card:
     judged_at: str | None
     backlog: int
     tests: tuple[TestView, ...]
-    bars: tuple[Bar, ...]
-    summary: str
     promise: str
     """What is promised of false alarms, at the pace seen; empty where it is not known."""
     doubts: tuple[str, ...]
@@ -111,11 +102,6 @@ class Card:
     retried: int
     broken: tuple[Broken, ...]
     """The first broken files; see ``ModelStatus.broken``."""
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """Kinds of its badges, by which it is found."""
-        return tuple(badge.kind for badge in self.badges)
 
     @property
     def version(self) -> str:
@@ -142,10 +128,11 @@ STATES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which models are to be shown: part of the name, kind of a badge."""
+    """Which models are to be shown: part of the name, kind of a badge, page from 1 on."""
 
     q: str = ""
     state: str = ""
+    page: int = 1
 
 
 _ALL = Asked()
@@ -155,25 +142,44 @@ def overview(board: Board, asked: Asked = _ALL) -> str:
     """The page of all models, the most urgent first, or of those that are asked for."""
     snapshot = board.snapshot()
     config = board.effective_config()
-    named = [s for s in snapshot.models if asked.q.strip().lower() in s.name.lower()]
-    cards = [card_of(board, status, config, snapshot.around.words) for status in named]
-    cards = [card for card in cards if not asked.state or asked.state in card.states]
-    cards.sort(key=_urgency)
+    found = _found(snapshot, config, asked)
+    last = max(1, -(-len(found) // ON_A_PAGE))
+    page = min(asked.page, last)
+    shown = found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
+    cards = [card_of(board, status, config, snapshot.around.words) for status in shown]
     template = environment().get_template("overview.html")
     return template.render(
         snapshot=snapshot,
         cards=cards,
+        at_length=len(found) <= AT_LENGTH,
         layers=LAYERS,
         asked=asked,
         states=STATES,
+        found=len(found),
+        pages=[(at, _link(asked, at)) for at in range(1, last + 1)] if last > 1 else [],
+        page=page,
         everything=len(snapshot.models),
         scripts=scripts(),
     )
 
 
-def _urgency(card: Card) -> int:
-    order = list(STATES)
-    return min((order.index(kind) for kind in card.states if kind in order), default=len(order))
+def _found(snapshot: Snapshot, config: Mapping[str, Any], asked: Asked) -> list[ModelStatus]:
+    """The models that are asked for, the most urgent first, then by name."""
+    order = {kind: place for place, kind in enumerate(STATES)}
+    folders = {entry["name"]: entry["batches"] for entry in config.get("models", ())}
+    found = []
+    for status in snapshot.models:
+        kinds = [badge.kind for badge in words.badges(status, folders.get(status.name))]
+        if asked.q.strip().lower() in status.name and (not asked.state or asked.state in kinds):
+            urgency = min(order.get(kind, len(order)) for kind in kinds)
+            found.append((urgency, status.name, status))
+    return [status for *_, status in sorted(found, key=lambda each: each[:2])]
+
+
+def _link(asked: Asked, page: int) -> str:
+    """The address of another page of the same models."""
+    chosen = {"q": asked.q, "state": asked.state, "page": page}
+    return f"/?{urlencode({name: value for name, value in chosen.items() if value})}"
 
 
 LAYERS = [(name, LAYER_NAMES[name], LAYER_MEANINGS[name]) for name in LAYER_NAMES]
@@ -184,27 +190,34 @@ def scripts() -> list[str]:
     return [assets.address(name) for name in assets.SCRIPTS]
 
 
+def _folder(config: Mapping[str, Any], model: str) -> str | None:
+    own = (entry["batches"] for entry in config.get("models", ()) if entry["name"] == model)
+    return next(own, None)
+
+
 def card_of(
     board: Board, status: ModelStatus, config: Mapping[str, Any], spoken: Sequence[Annotation]
 ) -> Card:
     """A model as it is shown."""
     run, fault = status.last_run, None
+    said: list[Annotation | Mapping[str, Any]] = []
     try:
-        points = sorted(board.timeline(status.name, TIMELINE), key=lambda row: row["judged_at"])
+        points = sorted(board.timeline(status.name, strip.SHOWN), key=lambda row: row["judged_at"])
+        said += board.annotations(status.name, limit=_WORDS)
+        said += board.acceptances(status.name)
     except StoreError as error:
         points, fault = [], str(error)
+    times = {point["batch_id"]: strip.moment(point) for point in points}
     return Card(
         name=status.name,
-        points=_points(status.name, points[-TIMELINE:]),
+        strip=strip.strip(status.name, points, said),
         said=tuple(_said(word) for word in spoken if word.model == status.name),
         badges=words.badges(status, _folder(config, status.name)),
-        alarms=_alarms(run, {point["batch_id"]: _time(point) for point in points}) if run else (),
+        alarms=_alarms(run, times) if run else (),
         run=run,
         judged_at=shapes.iso_time(run.judged_at) if run else None,
         backlog=status.backlog,
         tests=by_test(run) if run else (),
-        bars=_bars(status.name, points[-TIMELINE:]),
-        summary=_summary(points[-TIMELINE:]),
         promise=_promise(config, points),
         doubts=tuple(finding.message for finding in doubts(run)) if run else (),
         history_fault=fault,
@@ -214,21 +227,10 @@ def card_of(
     )
 
 
-def _folder(config: Mapping[str, Any], model: str) -> str | None:
-    folders = {entry["name"]: entry["batches"] for entry in config.get("models", ())}
-    return folders.get(model)
-
-
 def _promise(config: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> str:
     asked = config.get("alarms", {}).get("false_alarms", {})
     per_checks, per_days = asked.get("per_checks"), asked.get("per_days")
     return "" if per_checks is per_days is None else promised(points, per_checks, per_days)
-
-
-def _time(point: Mapping[str, Any]) -> str | None:
-    """When a batch was: by its events where their time is known, else when it was judged."""
-    start = point.get("event_time_start")
-    return shapes.iso_time(point["judged_at"] if start is None else start)
 
 
 def _alarms(run: Run, times: Mapping[str, str | None]) -> tuple[AlarmLine, ...]:
@@ -279,65 +281,6 @@ def _minute(seconds: float) -> str:
     return (shapes.iso_time(seconds) or "")[:16].replace("T", " ")
 
 
-def _points(model: str, points: Sequence[Mapping[str, Any]]) -> str:
-    """The timeline for the script, as JSON."""
-    told = {
-        "when": [(_time(point) or "")[5:16].replace("T", " ") for point in points],
-        "told": [words.shown(_title(point)) for point in points],
-        "input": [_ratio(point, "input") for point in points],
-        "prediction": [_ratio(point, "prediction") for point in points],
-        "alarm": [int(bool(point["alarm"])) for point in points],
-        "href": [f"{shapes.report_path(model, point['batch_id'])}&format=html" for point in points],
-    }
-    return json.dumps(told, separators=(",", ":"))
-
-
-def _ratio(point: Mapping[str, Any], scope: str) -> float | None:
-    ratio = (point.get("evidence") or {}).get(scope)
-    return None if ratio is None or not math.isfinite(ratio) else round(ratio, 4)
-
-
-def _bars(model: str, points: Sequence[Mapping[str, Any]]) -> tuple[Bar, ...]:
-    first = TIMELINE - len(points)
-    return tuple(
-        Bar(
-            state=point["state"],
-            x=12 * (first + place),
-            height=_height(point),
-            alarm=bool(point["alarm"]),
-            title=_title(point),
-            href=f"{shapes.report_path(model, point['batch_id'])}&format=html",
-        )
-        for place, point in enumerate(points)
-    )
-
-
-def _height(point: Mapping[str, Any]) -> int:
-    """By verdict; a quiet bar grows with the strongest evidence of any layer."""
-    if point["state"] == "no_shift":
-        return 6 + round(18 * min(1.0, max(0.0, _evidence(point) or 0.0)))
-    return _HEIGHTS.get(point["state"], 28)
-
-
-def _evidence(point: Mapping[str, Any]) -> float | None:
-    return max((point.get("evidence") or {}).values(), default=None)
-
-
-def _title(point: Mapping[str, Any]) -> str:
-    verdict = words.VERDICTS.get(point["state"], point["state"])
-    alarm = ", alarm on" if point["alarm"] else ""
-    ratio = _evidence(point)
-    evidence = "" if ratio is None else f", strongest evidence {words.number(ratio)}"
-    start = f"{_time(point)} batch {point['batch_id']}"
-    return f"{start}: {verdict}{alarm}{evidence}"
-
-
-def _summary(points: Sequence[Mapping[str, Any]]) -> str:
-    counts = Counter(point["state"] for point in points)
-    parts = (f"{n} {words.VERDICTS.get(state, state)}" for state, n in counts.most_common())
-    return f"last {len(points)} batches: {', '.join(parts)}"
-
-
 def docs(description: Mapping[str, Any]) -> str:
     """The page of the API description."""
     return environment().get_template("docs.html").render(api=description)
@@ -364,8 +307,10 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals["style"] = markupsafe.Markup(style())  # noqa: S704 - our own file
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.filters.update(
         shown=words.shown,
+        end=lambda uri: uri.rstrip("/").rpartition("/")[2][:_LONGEST_END] or uri[:_LONGEST_END],
         minute=lambda time: time[:16].replace("T", " "),
         number=words.number,
         verdict=_verdict,

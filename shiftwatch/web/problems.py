@@ -7,7 +7,7 @@ Never: a traceback, or a fault that is answered as if nothing were wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -60,6 +60,7 @@ _MEANINGS: Mapping[int, tuple[str, str]] = {
         "Nothing that the Accept header takes is there.",
         "there is no report as 'image/png'; there is text/html, application/json",
     ),
+    409: ("It has been done already.", "churn: word 7 has ended already, by ada"),
     422: ("A value of the request cannot be used.", "query.limit: should be less than 1001"),
     500: ("The daemon could not do it; its log says more.", "config.yml:3: unknown key 'modle'"),
     503: ("Not now; ask again later.", "loading the reference of churn"),
@@ -83,13 +84,22 @@ def _description(status: int) -> dict[str, Any]:
 ANY_OTHER: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "Any other fault.",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": document(429, "more than 50 requests a second", "/..."),
+            }
+        },
     }
 }
 
 
-def install(app: FastAPI) -> None:
-    """Answer every fault of ``app`` with a problem document."""
+def install(app: FastAPI, methods: Callable[[str], Sequence[str]]) -> None:
+    """Answer every fault of ``app`` with a problem document.
+
+    ``methods`` says what may be asked of a path: the framework names one route's alone.
+    """
+    app.state.methods = methods
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -107,12 +117,14 @@ async def _on_http(request: Request, fault: Exception) -> JSONResponse:
     """What the framework itself refuses: unknown paths and methods, broken bodies."""
     if not isinstance(fault, HTTPException):
         raise TypeError(fault)
-    headers = fault.headers or {}
+    headers = dict(fault.headers or {})
     detail = str(fault.detail)
     if fault.status_code == 404:
         detail = "there is nothing at this path; /docs lists what there is"
     if fault.status_code == 405:
-        detail = f"{request.method} is not for this path; use {headers.get('Allow', 'GET')}"
+        headers["allow"] = ", ".join(request.app.state.methods(request.url.path))
+        headers.pop("Allow", None)
+        detail = f"{request.method} is not for this path; use {headers['allow']}"
     return answer(fault.status_code, detail, request.url.path, headers=headers)
 
 

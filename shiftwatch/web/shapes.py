@@ -139,9 +139,14 @@ class ModelShape:
 
 @dataclass(frozen=True, slots=True)
 class ModelsShape:
-    """All watched models."""
+    """Watched models, as they are configured."""
+
+    __pydantic_config__: ClassVar[Any] = _DESCRIBED
 
     models: list[ModelShape]
+    """All of them, or a page."""
+    next: str | None = None
+    """Path of the page after this one, null on the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +232,16 @@ class AcceptancesShape:
     in_force: AcceptanceShape | None
     """What is accepted now; null where the configured reference is used."""
     history: list[AcceptanceShape]
-    """All words, the newest first."""
+    """The newest first."""
+    next: str | None = None
+    """Path of the page after this one, null on the last."""
 
 
 def acceptance_shape(facts: Mapping[str, Any]) -> AcceptanceShape:
     """A word as the API shows it."""
     known = {item.name: facts[item.name] for item in fields(AcceptanceShape)}
-    return AcceptanceShape(**known | {"at": iso_time(facts["at"]) or ""})
+    told = {name: encodable(facts[name]) for name in ("path", "note", "by")}
+    return AcceptanceShape(**known | told | {"at": iso_time(facts["at"]) or ""})
 
 
 def model_shape(status: ModelStatus) -> ModelShape:
@@ -259,17 +267,17 @@ def model_shape(status: ModelStatus) -> ModelShape:
 
 def _broken(entry: Broken) -> BrokenShape:
     return BrokenShape(
-        uri=_text(entry.uri),
+        uri=encodable(entry.uri),
         quarantined=entry.quarantined,
         reason=entry.reason,
-        fault=_text(entry.fault),
+        fault=encodable(entry.fault),
         looks=entry.looks,
         first_at=iso_time(entry.first_at) or "",
         looked_at=iso_time(entry.looked_at) or "",
     )
 
 
-def _text(name: str) -> str:
+def encodable(name: str) -> str:
     """A name that can be encoded, whatever bytes it is made of."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -334,6 +342,11 @@ def job_shape(model: str, job: str, facts: Mapping[str, Any]) -> JobShape:
 def batches_path(model: str) -> str:
     """Where the history of a model is."""
     return f"/api/v1/models/{quote(model, safe='')}/batches"
+
+
+def acceptance_path(model: str) -> str:
+    """Where the words on what is normal for a model are."""
+    return f"/api/v1/models/{quote(model, safe='')}/acceptance"
 
 
 def report_path(model: str, batch: str) -> str:
@@ -424,6 +437,9 @@ _ACCEPTANCE_EXAMPLE = AcceptanceShape(
     at="2026-09-21T14:13:20Z",
     by="ada",
 )
+
+CHECK_REQUEST = {"path": _BATCH_EXAMPLE.uri}
+"""An example of a body."""
 
 EXAMPLES: Mapping[str, dict[str, Any]] = {
     "models": asdict(ModelsShape([_MODEL_EXAMPLE])),

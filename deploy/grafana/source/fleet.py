@@ -44,6 +44,7 @@ def worst(metric: str, more: str = "") -> str:
 AGE = f"time() - {worst('shiftwatch_last_batch_processed_timestamp_seconds')}"
 EVIDENCE = worst("shiftwatch_drift_evidence_ratio")
 ALARM = worst("shiftwatch_drift_alarm")
+SILENCED = worst("shiftwatch_silenced")
 QUIET = worst("shiftwatch_monitor_state", ', state!="ok"')
 
 
@@ -157,6 +158,7 @@ def _each(board: Any) -> Any:
     columns = (
         Column(worst_state(), ""),
         Column(ALARM, "alarm", "bool_on_off", from_one()),
+        Column(SILENCED, "silenced", "bool_on_off"),
         Column(EVIDENCE, "worst evidence", "none", from_one()),
         Column(AGE, "last check", "s"),
         Column(worst("shiftwatch_backlog_batches"), "waiting"),
@@ -167,7 +169,8 @@ def _each(board: Any) -> Any:
         "Every model",
         "Every model, worst evidence first. Click a name for its dashboard. An evidence of 1 and "
         "more raises the alarm; without one the model was never judged. In any state but ok the "
-        "monitor cannot tell, whatever the alarm says.",
+        "monitor cannot tell, whatever the alarm says. Silenced: an operator holds the alerts of a "
+        "scope or of all until an end.",
         "none",
         24,
         9,

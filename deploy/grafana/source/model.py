@@ -32,7 +32,7 @@ from deploy.grafana.source.shape import (
     states,
     word,
 )
-from deploy.grafana.source.words import STATES, alarm_code, monitor_code
+from deploy.grafana.source.words import SAID, STATES, alarm_code, monitor_code
 
 REPORT = "${report_url}/api/v1/models/${model}/report?format=html"
 LAYERS = (
@@ -111,7 +111,27 @@ def _verdict(board: Any) -> Any:
     )
     link = dashboard.DashboardLink("Report of the last batch").url(REPORT).target_blank(True)
     panel = panel.links([link.type(kinds.DashboardLinkType.LINK)])
-    return board.with_row(dashboard.Row("Verdict")).with_panel(panel)
+    return board.with_row(dashboard.Row("Verdict")).with_panel(panel).with_panel(_said())
+
+
+def _said() -> Any:
+    """What operators have said, below what it is about."""
+    return states(
+        About(
+            "What operators said",
+            "Where a band is blue, an operator has silenced the alarm of a scope, or a known change or "
+            "note is in force. A silence holds alerts until its end; the alarms above stay. Who said "
+            "what, and why: the page of the model on shiftwatch.",
+            "none",
+            24,
+            6,
+        ),
+        SAID,
+        Query(f"max by (scope) (shiftwatch_silenced{{{OF}}})", "silenced: {{scope}}"),
+        Query(
+            f'max by (kind) (shiftwatch_annotations{{{OF}, kind!="silence"}}) > bool 0', "{{kind}}"
+        ),
+    )
 
 
 def _now(board: Any) -> Any:

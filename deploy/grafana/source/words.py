@@ -17,6 +17,9 @@ STATES: dict[int, tuple[str, str]] = {
 }
 """What a code means, and its colour; of several the largest is shown."""
 
+SAID: dict[int, tuple[str, str]] = {0: ("no", "transparent"), 1: ("in force", "blue")}
+"""Whether a word of an operator is in force."""
+
 _CODES = {"insufficient_data": 1, "stale": 3, "invalid_data": 4, "error": 5}
 _ALARM = 2
 

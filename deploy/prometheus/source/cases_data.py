@@ -71,6 +71,23 @@ ABOUT_DATA: tuple[Case, ...] = (
     ),
     Case(
         "ShiftwatchDriftDetected",
+        "with a label of Kubernetes a silence holds it over a new Pod, and a known change does not",
+        {
+            _DRIFT.replace("{", '{namespace="n",pod="a",'): "1x5 stale",
+            _SILENCED.replace("{", '{namespace="n",pod="a",'): "1x5 stale",
+            _DRIFT.replace("{", '{namespace="n",pod="b",'): "_x8 1x30",
+            _SILENCED.replace("{", '{namespace="n",pod="b",'): "_x8 1x10 0x20",
+            f'shiftwatch_annotations{{{OF},kind="known_change"}}': "1x40",
+        },
+        {
+            "24m": [
+                Told(_DRIFTED.description, {**_DRIFTED.labels, "namespace": "n"}),
+            ]
+        },
+        ("3m", "7m", "15m"),
+    ),
+    Case(
+        "ShiftwatchDriftDetected",
         "no alarm",
         {_DRIFT: "0x30"},
         quiet=("1m", "30m"),
@@ -95,6 +112,29 @@ ABOUT_DATA: tuple[Case, ...] = (
             ]
         },
         ("9m",),
+    ),
+    Case(
+        "ShiftwatchManyModelsInAlarm",
+        "an alarm that is silenced does not count; it does when one of its scopes is not",
+        {
+            **{
+                f'shiftwatch_drift_alarm{{{A},model="{model}",scope="{scope}"}}': values
+                for model, values in zip("abcd", ("1x40", "1x40", "0x40", "0x40"), strict=True)
+                for scope in ("input", "prediction")
+            },
+            f'shiftwatch_silenced{{{A},model="a",scope="input"}}': "1x40",
+            f'shiftwatch_silenced{{{A},model="a",scope="prediction"}}': "0x14 1x25",
+            **{INFO % (f'{A},model="{model}"', "ff"): "1x40" for model in "abcd"},
+        },
+        {
+            "11m": [
+                Told(
+                    "50% of the models have a shift alarm: look for what they have in common, such "
+                    "as a feature pipeline, before looking at each."
+                )
+            ]
+        },
+        ("16m", "40m"),
     ),
     Case(
         "ShiftwatchManyModelsInAlarm",

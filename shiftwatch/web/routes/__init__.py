@@ -7,6 +7,7 @@ Never: waits on the event loop: what may wait is a plain function and runs in th
 """
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from shiftwatch.web.routes import (
     acceptance,
@@ -28,3 +29,17 @@ ROUTERS: tuple[APIRouter, ...] = (
     annotations.ROUTER,
 )
 """Of all topics, in the order of the description."""
+
+
+def methods(path: str) -> list[str]:
+    """What may be asked of a path, sorted; nothing if there is no such path.
+
+    Examples
+    --------
+    >>> methods("/-/reload"), methods("/api/v1/models/churn/acceptance"), methods("/nothing")
+    (['POST', 'PUT'], ['DELETE', 'GET', 'HEAD', 'POST'], [])
+    """
+    routes = [each for router in ROUTERS for each in router.routes if isinstance(each, APIRoute)]
+    matching = [each for each in routes if each.path_regex.match(path)]
+    found = {way for each in matching for way in each.methods or ()}
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))

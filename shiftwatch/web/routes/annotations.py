@@ -12,11 +12,12 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Query, Response
 
 from shiftwatch.annotation import LONGEST_NAME
+from shiftwatch.errors import DataError
 from shiftwatch.web import annotation_shapes as shapes
 from shiftwatch.web.answers import ProblemError
-from shiftwatch.web.description import example
+from shiftwatch.web.description import example, page_example
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import ANONYMOUS, By, OfBoard, OfModel
+from shiftwatch.web.routes.asked import OfBoard, OfModel, OfSpeaker, paged
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -27,29 +28,30 @@ MAX_LIMIT = 1000
     "/api/v1/models/{model}/annotations",
     tags=["words of operators"],
     summary="What was said",
-    responses={**example(shapes.EXAMPLES), **described(404, 422, 503)},
+    responses={**page_example(shapes.EXAMPLES), **described(404, 422, 503)},
 )
 def said(
+    response: Response,
     board: OfBoard,
     model: OfModel,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Words at most.")] = 100,
     before: Annotated[
         int | None, Query(ge=0, le=2**63 - 1, description="Only those with a smaller `id`.")
     ] = None,
-    in_force: Annotated[
-        bool, Query(description="Only those of the page that are in force now.")
-    ] = False,
+    in_force: Annotated[bool, Query(description="Only those that are in force now.")] = False,
 ) -> shapes.AnnotationsShape:
     """Notes, known changes and silences, newest first. Follow `next` to read all of them."""
-    words, now = board.annotations(model.name, limit=limit, before=before), board.clock()
+    now = board.clock()
+    words = board.annotations(
+        model.name, limit=limit, before=before, in_force_at=now if in_force else None
+    )
     told = [shapes.annotation_shape(word, now) for word in words]
     following = None
     if len(words) == limit:
         chosen = "&in_force=true" if in_force else ""
         path = shapes.annotations_path(model.name)
         following = f"{path}?limit={limit}&before={words[-1].id}{chosen}"
-    kept = [word for word in told if word.in_force or not in_force]
-    return shapes.AnnotationsShape(model.name, kept, following)
+    return shapes.AnnotationsShape(model.name, told, paged(response, following))
 
 
 @ROUTER.post(
@@ -66,7 +68,7 @@ def annotate(
     response: Response,
     board: OfBoard,
     model: OfModel,
-    by: By,
+    speaker: OfSpeaker,
     body: Annotated[
         shapes.AnnotationRequest,
         Body(openapi_examples={"silence": {"value": shapes.REQUEST_EXAMPLE}}),
@@ -78,9 +80,7 @@ def annotate(
     `shiftwatch_silenced`, and the alerts on drift heed it until it ends.
     """
     now = board.clock()
-    if by == ANONYMOUS:
-        by = body.by.strip()[:LONGEST_NAME] or by
-    word = board.annotate(model.name, body.draft(now), by)
+    word = board.annotate(model.name, body.draft(now), speaker.called(body.by))
     response.headers["location"] = f"{shapes.annotations_path(model.name)}/{word.id}"
     return shapes.annotation_shape(word, now)
 
@@ -89,16 +89,26 @@ def annotate(
     "/api/v1/models/{model}/annotations/{number}",
     tags=["words of operators"],
     summary="Take a word back",
-    responses={**example(shapes.EXAMPLE), **described(400, 403, 404, 422, 503)},
+    responses={**example(shapes.EXAMPLE), **described(403, 404, 409, 422, 503)},
 )
 def end_annotation(
     board: OfBoard,
     model: OfModel,
-    by: By,
+    speaker: OfSpeaker,
     number: Annotated[int, Path(ge=0, le=2**63 - 1, description="Its `id`.", examples=[7])],
+    by: Annotated[
+        str,
+        Query(
+            max_length=LONGEST_NAME,
+            description="Who says so, where there are no tokens; with tokens it is the holder's name.",
+        ),
+    ] = "",
 ) -> shapes.AnnotationShape:
     """End a note, a known change or a silence now. It stays on record, with who ended it."""
-    word = board.end_annotation(model.name, number, by)
+    try:
+        word = board.end_annotation(model.name, number, speaker.called(by))
+    except DataError as fault:
+        raise ProblemError(409, str(fault)) from fault
     if word is None:
         path = shapes.annotations_path(model.name)
         raise ProblemError(404, f"no word {number} on {model.name} is kept; {path} lists them")

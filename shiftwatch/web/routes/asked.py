@@ -8,10 +8,12 @@ Never: answers.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 
+from shiftwatch.annotation import LONGEST_NAME
 from shiftwatch.status import ModelStatus, Snapshot
 from shiftwatch.web.answers import ProblemError
 from shiftwatch.web.board import Board
@@ -40,21 +42,49 @@ async def _status(
     for status in models:
         if status.name == model:
             return status
-    names = [status.name for status in models]
-    detail = f"no model is called {model!r}; known: {', '.join(names) or 'none'}"
-    raise ProblemError(404, detail, models=names)
+    raise unknown_model(model, [status.name for status in models])
+
+
+def unknown_model(name: str, names: list[str]) -> ProblemError:
+    """404 with the names there are."""
+    detail = f"no model is called {name!r}; known: {', '.join(names) or 'none'}"
+    return ProblemError(404, detail, models=names)
 
 
 ANONYMOUS = "anonymous"
 
 
-def _by(request: Request) -> str:
-    """Who asks, by the token shown; nobody is asked for a name where there are no tokens."""
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who asks for a change; ``holder`` is None where there are no tokens."""
+
+    holder: str | None = None
+
+    def called(self, claimed: str) -> str:
+        """The name that is put on record: what somebody claims counts only without tokens.
+
+        Examples
+        --------
+        >>> Speaker("ada").called("eve"), Speaker().called(" eve "), Speaker().called("")
+        ('ada', 'eve', 'anonymous')
+        """
+        return self.holder or claimed.strip()[:LONGEST_NAME] or ANONYMOUS
+
+
+def _speaker(request: Request) -> Speaker:
+    """Who asks, by the token shown."""
     holder: Holder | None = getattr(request.state, "holder", None)
-    return ANONYMOUS if holder is None else holder.name
+    return Speaker() if holder is None else Speaker(holder.name)
 
 
-By = Annotated[str, Depends(_by)]
+def paged(response: Response, following: str | None) -> str | None:
+    """The path of the next page, said in the headers too (RFC 8288)."""
+    if following is not None:
+        response.headers["link"] = f'<{following}>; rel="next"'
+    return following
+
+
+OfSpeaker = Annotated[Speaker, Depends(_speaker)]
 OfBoard = Annotated[Board, Depends(_board)]
 OfSnapshot = Annotated[Snapshot, Depends(_snapshot)]
 OfModel = Annotated[ModelStatus, Depends(_status)]

@@ -14,10 +14,11 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from shiftwatch.report import Format
 from shiftwatch.web import comparison_shapes as shapes
 from shiftwatch.web.answers import ProblemError
-from shiftwatch.web.description import REPORT, REPORT_EXAMPLE, example
+from shiftwatch.web.description import example, page_example
 from shiftwatch.web.formats import answered, wanted
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel
+from shiftwatch.web.report_shape import REPORT_RESPONSES
+from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel, paged
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -32,9 +33,10 @@ Identity = Annotated[
     "/api/v1/models/{model}/comparisons",
     tags=["models"],
     summary="Comparisons that were made",
-    responses={**example(shapes.EXAMPLES), **described(404, 422, 503)},
+    responses={**page_example(shapes.EXAMPLES), **described(404, 422, 503)},
 )
 def made(
+    response: Response,
     board: OfBoard,
     model: OfModel,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Comparisons at most.")] = 20,
@@ -51,7 +53,7 @@ def made(
     return shapes.ComparisonsShape(
         model.name,
         [shapes.made_shape(row) for row in rows],
-        following,
+        paged(response, following),
         [shapes.comparison_shape(facts) for facts in others],
     )
 
@@ -111,17 +113,7 @@ def comparison_state(
     summary="Report of a comparison",
     response_class=Response,
     responses={
-        200: {
-            "description": "The report, in the format asked for.",
-            "content": {
-                "application/json": {"schema": REPORT, "example": REPORT_EXAMPLE},
-                **{
-                    kind: {"schema": {"type": "string"}}
-                    for kind in ("text/html", "text/markdown", "text/csv")
-                },
-            },
-        },
-        304: {"description": "The report is the one that `If-None-Match` names."},
+        **REPORT_RESPONSES,
         **described(404, 406, 422, 503),
     },
 )

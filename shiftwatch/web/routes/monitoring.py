@@ -11,7 +11,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import PlainTextResponse
-from starlette.exceptions import HTTPException
 
 from shiftwatch.web import probes
 from shiftwatch.web.answers import ProblemError
@@ -111,9 +110,3 @@ def reload(board: OfBoard) -> str:
     """Read the configuration again. If it cannot be used, the one before stays in force."""
     board.reload()
     return "reloaded\n"
-
-
-@ROUTER.api_route("/-/reload", methods=["GET", "DELETE", "PATCH"], include_in_schema=False)
-async def reload_otherwise() -> None:
-    """Name both methods: the framework would name one."""
-    raise HTTPException(405, headers={"Allow": "POST, PUT"})

@@ -12,13 +12,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from shiftwatch.status import Snapshot
 from shiftwatch.values import Verdict
 from shiftwatch.web import assets, pages
 from shiftwatch.web import model_page as one
 from shiftwatch.web.answers import ProblemError, page_headers
 from shiftwatch.web.description import example, html_example
+from shiftwatch.web.kept import Kept
 from shiftwatch.web.problems import ANY_OTHER, described
 from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel, OfSnapshot
+from shiftwatch.web.tokens import Holder
 
 ROUTER = APIRouter(responses=ANY_OTHER)
 
@@ -31,20 +34,27 @@ ROUTER = APIRouter(responses=ANY_OTHER)
     responses={**html_example("every model, its state and its history"), **described(503)},
 )
 def overview(
+    request: Request,
     board: OfBoard,
     q: Annotated[str, Query(max_length=100, description="Only models with this in the name.")] = "",
     state: Annotated[
         str, Query(max_length=40, description="Only those with a badge of this kind.")
     ] = "",
+    page: Annotated[int, Query(ge=1, le=10_000, description="Of 100 models each.")] = 1,
 ) -> HTMLResponse:
     """A page for people: every model, its state in words, its timeline, links to its reports.
 
     It brings a script that draws timelines with zoom, filters while typing and shows news as they
     come; it is whole without.
     """
+    asked, snapshot = pages.Asked(q, state, page), board.snapshot()
     with AT_WORK:
-        page = pages.overview(board, pages.Asked(q, state))
-    return HTMLResponse(page, headers=_headers())
+        if len(snapshot.models) <= pages.AT_LENGTH:
+            text = pages.overview(board, asked)
+        else:
+            kept: Kept = request.app.state.kept
+            text = kept.page((_version(snapshot), asked), lambda: pages.overview(board, asked))
+    return HTMLResponse(text, headers=_headers())
 
 
 def _headers() -> dict[str, str]:
@@ -62,6 +72,7 @@ def _headers() -> dict[str, str]:
     },
 )
 def model_page(
+    request: Request,
     board: OfBoard,
     model: OfModel,
     state: Annotated[
@@ -73,8 +84,13 @@ def model_page(
 ) -> HTMLResponse:
     """A page for people: a model at length, what operators said, and forms for them."""
     with AT_WORK:
-        page = one.model_page(board, model, one.Asked(state or None, before))
+        page = one.model_page(board, model, one.Asked(state or None, before), _reader(request))
     return HTMLResponse(page, headers=_headers())
+
+
+def _reader(request: Request) -> one.Reader:
+    holder: Holder | None = getattr(request.state, "holder", None)
+    return one.Reader() if holder is None else one.Reader(holder.name, holder.role == "operator")
 
 
 @ROUTER.get(
@@ -111,6 +127,10 @@ async def static(
 )
 async def state(snapshot: OfSnapshot) -> dict[str, str]:
     """A short text that changes whenever a page would; costs next to nothing to ask for."""
+    return {"state": _version(snapshot)}
+
+
+def _version(snapshot: Snapshot) -> str:
     models = [
         (
             status.name,
@@ -122,7 +142,7 @@ async def state(snapshot: OfSnapshot) -> dict[str, str]:
         for status in snapshot.models
     ]
     told = (models, snapshot.around.words, snapshot.reload_at, snapshot.reload_successful)
-    return {"state": pages.version_of(told, snapshot.ready)}
+    return pages.version_of(told, snapshot.ready)
 
 
 @ROUTER.get(

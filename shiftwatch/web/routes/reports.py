@@ -16,9 +16,9 @@ from shiftwatch.document import report_schema_text
 from shiftwatch.report import Format
 from shiftwatch.web import shapes
 from shiftwatch.web.answers import ProblemError
-from shiftwatch.web.description import REPORT, REPORT_EXAMPLE
 from shiftwatch.web.formats import answered, wanted
 from shiftwatch.web.problems import ANY_OTHER, described
+from shiftwatch.web.report_shape import REPORT_RESPONSES
 from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel
 
 _T = TypeVar("_T")
@@ -32,18 +32,8 @@ ROUTER = APIRouter(responses=ANY_OTHER)
     summary="Report",
     response_class=Response,
     responses={
-        200: {
-            "description": "The report, in the format asked for.",
-            "content": {
-                "application/json": {"schema": REPORT, "example": REPORT_EXAMPLE},
-                **{
-                    kind: {"schema": {"type": "string"}}
-                    for kind in ("text/html", "text/markdown", "text/csv")
-                },
-            },
-        },
-        304: {"description": "The report is the one that `If-None-Match` names."},
-        **described(404, 406, 422, 503),
+        **REPORT_RESPONSES,
+        **described(400, 404, 406, 422, 503),
     },
 )
 def report(
@@ -51,7 +41,13 @@ def report(
     board: OfBoard,
     model: OfModel,
     batch: Annotated[
-        str | None, Query(max_length=200, description="Id of the batch; the newest if left out.")
+        str | None,
+        Query(
+            max_length=200,
+            description="Id of the batch, or 8 characters of it or more that no other begins with; "
+            "the newest if left out.",
+            examples=["0f3c5a1e9b7d2468"],
+        ),
     ] = None,
     form: Annotated[
         Format | None,
@@ -82,7 +78,9 @@ def report(
 def report_of_batch(
     request: Request,
     board: OfBoard,
-    batch: Annotated[str, Path(max_length=200, description="Id of the batch.")],
+    batch: Annotated[
+        str, Path(max_length=200, description="Id of the batch.", examples=["0f3c5a1e9b7d2468"])
+    ],
 ) -> RedirectResponse:
     """Where the report of a batch is, for who knows nothing but its id, such as an exemplar.
 
@@ -107,7 +105,12 @@ def report_of_batch(
     responses={
         200: {
             "description": "As it is in the package.",
-            "content": {"application/schema+json": {"example": {"$id": "urn:shiftwatch:report:1"}}},
+            "content": {
+                "application/schema+json": {
+                    "schema": {"type": "object"},
+                    "example": {"$id": "urn:shiftwatch:report:1"},
+                }
+            },
         }
     },
 )

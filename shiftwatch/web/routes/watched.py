@@ -7,31 +7,60 @@ Never: runs a test in a request.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 
 from shiftwatch.values import Verdict
 from shiftwatch.web import shapes
 from shiftwatch.web.answers import ProblemError
-from shiftwatch.web.description import example
+from shiftwatch.web.description import example, page_example
 from shiftwatch.web.problems import ANY_OTHER, described
-from shiftwatch.web.routes.asked import AT_WORK, OfBoard, OfModel, OfSnapshot
+from shiftwatch.web.routes.asked import (
+    AT_WORK,
+    OfBoard,
+    OfModel,
+    OfSnapshot,
+    paged,
+    unknown_model,
+)
 
 MAX_LIMIT = 1000
 
 ROUTER = APIRouter(responses=ANY_OTHER)
+
+_MOMENT = {"format": "date-time"}
 
 
 @ROUTER.get(
     "/api/v1/models",
     tags=["models"],
     summary="Models",
-    responses=example(shapes.EXAMPLES["models"]),
+    responses={**page_example(shapes.EXAMPLES["models"]), **described(404, 422)},
 )
-async def models(snapshot: OfSnapshot) -> shapes.ModelsShape:
-    """Every watched model with its state, its alarms and its last batch."""
-    return shapes.ModelsShape([shapes.model_shape(status) for status in snapshot.models])
+async def models(
+    response: Response,
+    snapshot: OfSnapshot,
+    limit: Annotated[
+        int | None, Query(ge=1, le=MAX_LIMIT, description="Models at most; all if left out.")
+    ] = None,
+    after: Annotated[
+        str | None, Query(max_length=200, description="Only those after the model of this name.")
+    ] = None,
+) -> shapes.ModelsShape:
+    """Every watched model with its state, its alarms and its last batch, as they are configured."""
+    names = [status.name for status in snapshot.models]
+    if after is not None and after not in names:
+        raise unknown_model(after, names)
+    first = 0 if after is None else names.index(after) + 1
+    shown = snapshot.models[first:][:limit]
+    following = None
+    if limit is not None and first + limit < len(names):
+        following = f"/api/v1/models?limit={limit}&after={quote(shown[-1].name, safe='')}"
+    lines = [shapes.model_shape(status) for status in shown]
+    return shapes.ModelsShape(lines, paged(response, following))
 
 
 @ROUTER.get(
@@ -49,9 +78,11 @@ async def one_model(model: OfModel) -> shapes.ModelShape:
     "/api/v1/models/{model}/batches",
     tags=["models"],
     summary="History",
-    responses={**example(shapes.EXAMPLES["batches"]), **described(404, 422, 503)},
+    responses={**page_example(shapes.EXAMPLES["batches"]), **described(404, 422, 503)},
 )
-def batches(
+def batches(  # noqa: PLR0913 - a parameter of the query each
+    *,
+    response: Response,
     board: OfBoard,
     model: OfModel,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Batches at most.")] = 100,
@@ -59,17 +90,50 @@ def batches(
         int | None, Query(ge=0, le=2**63 - 1, description="Only those with a smaller `seq`.")
     ] = None,
     state: Annotated[Verdict | None, Query(description="Only those with this answer.")] = None,
+    since: Annotated[
+        str | None,
+        Query(
+            max_length=40,
+            description="Only those that begin then or later: by event, else by check; UTC.",
+            examples=["2026-09-21T00:00:00Z"],
+            json_schema_extra=_MOMENT,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        Query(
+            max_length=40,
+            description="Only those that begin before, likewise.",
+            examples=["2026-09-22T00:00:00Z"],
+            json_schema_extra=_MOMENT,
+        ),
+    ] = None,
 ) -> shapes.BatchesShape:
-    """Stored verdicts, newest first. Follow `next` to read all of them."""
+    """Stored verdicts, newest first. Follow `next`, or the header `Link`, to read all of them."""
+    during = (_seconds(since, "since"), _seconds(until, "until"))
     with AT_WORK:
-        rows = board.runs(model.name, limit=limit, before=before, verdict=state)
+        rows = board.runs(model.name, limit=limit, before=before, verdict=state, during=during)
         lines = [shapes.batch_shape(model.name, row) for row in rows]
     following = None
     if len(lines) == limit:
-        chosen = f"&state={state}" if state else ""
-        path = shapes.batches_path(model.name)
-        following = f"{path}?limit={limit}&before={lines[-1].seq}{chosen}"
-    return shapes.BatchesShape(model.name, lines, following)
+        kept: dict[str, object] = {"limit": limit, "before": lines[-1].seq, "state": state}
+        kept |= {"since": since, "until": until}
+        chosen = urlencode({name: value for name, value in kept.items() if value is not None})
+        following = f"{shapes.batches_path(model.name)}?{chosen}"
+    return shapes.BatchesShape(model.name, lines, paged(response, following))
+
+
+def _seconds(moment: str | None, where: str) -> float | None:
+    """Unix seconds; a moment without a zone is in UTC."""
+    if moment is None:
+        return None
+    try:
+        found = datetime.fromisoformat(moment.upper())
+    except ValueError:
+        what = f"{moment!r} is no time; write 2026-09-21T14:00:00Z"
+        errors = [{"where": f"query.{where}", "what": what}]
+        raise ProblemError(422, f"query.{where}: {what}", errors=errors) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 @ROUTER.post(
@@ -86,7 +150,10 @@ def check(
     response: Response,
     board: OfBoard,
     model: OfModel,
-    body: shapes.CheckRequest | None = None,
+    body: Annotated[
+        shapes.CheckRequest | None,
+        Body(openapi_examples={"one file": {"value": shapes.CHECK_REQUEST}}),
+    ] = None,
 ) -> shapes.JobShape:
     """Check all due batches, or report on one file inside the configured prefix.
 
