@@ -316,7 +316,8 @@ def _concluded(
 ) -> Checked:
     policy = decide.Policy.of(watched.context.alarms, watched.context.model.tolerance)
     if request.alone:
-        policy = replace(policy, memory="none")
+        # Of no stretch of time, so what is promised by days says nothing of it.
+        policy = replace(policy, memory="none", per_days=None)
     findings = judgement.findings
     if request.effort.step != "whole" and (judgement.results or judgement.skipped):
         findings = (*findings, _degraded(request, judgement))

@@ -24,7 +24,7 @@ from shiftwatch.attempt import Call, attempt
 from shiftwatch.budget import Spent
 from shiftwatch.comparison import Basis, Plan, pieces_of, plan
 from shiftwatch.errors import DataError
-from shiftwatch.look import some
+from shiftwatch.look import FILES_PER_CALL, some
 from shiftwatch.places import is_remote
 from shiftwatch.provenance import plain
 from shiftwatch.requests import Check, Context, Digest, Digests, Keep, Kept, Prepare, PreparedInfo
@@ -168,12 +168,15 @@ def stand_in(
 def refuse_altered(batches: Sequence[Batch], call: Call) -> None:
     """DataError where a file is gone, or has other bytes than its batch was planned by."""
     told = {piece.uri: piece.sha256 for piece in pieces_of(batches) if piece.sha256}
-    found: Digests = call(Digest(None, tuple(told)))
-    for uri, sha256 in told.items():
-        if found.files.get(uri) is None:
-            raise DataError("is gone or cannot be read any more", where=uri)
-        if found.files[uri] != sha256:
-            raise DataError("has other bytes than when it was judged", where=uri)
+    uris = tuple(told)
+    for start in range(0, len(uris), FILES_PER_CALL):
+        part = uris[start : start + FILES_PER_CALL]
+        found: Digests = call(Digest(None, part))
+        for uri in part:
+            if found.files.get(uri) is None:
+                raise DataError("is gone or cannot be read any more", where=uri)
+            if found.files[uri] != told[uri]:
+                raise DataError("has other bytes than when it was judged", where=uri)
 
 
 def merged(batches: Sequence[Batch]) -> Batch:
@@ -217,11 +220,27 @@ def _named(run: Run, plan: Plan, context: Context, kept: Kept | None) -> Run:
         "reference_batches": [batch.id for batch in plan.reference],
         "current_batches": [batch.id for batch in plan.current],
         "left_out": plan.left_out,
+        "promise": promise_of(context.alarms.per_checks),
     }
     return replace(
         run,
         explanation={**run.explanation, "comparison": told},
         provenance={**run.provenance, **made},
+    )
+
+
+def promise_of(per_checks: int) -> str:
+    """How often one check by itself errs, in words.
+
+    Examples
+    --------
+    >>> promise_of(1000)[:78]
+    'One check by itself: sides that do not differ are told apart once in 1,000 tim'
+    """
+    return (
+        f"One check by itself: sides that do not differ are told apart once in {per_checks:,} times "
+        "at most. The checks of the history share that rate with the slow layers, so the answer on a "
+        "batch may be another one there."
     )
 
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,10 @@ from shiftwatch.cli import app
 from shiftwatch.comparison import Plan
 from shiftwatch.comparisons import Comparisons
 from shiftwatch.errors import DataError, WorkerError
+from shiftwatch.monitor import Monitor
 from shiftwatch.progress import Listener, Progress
+from shiftwatch.report import render_html
+from shiftwatch.settings import FalseAlarmSettings
 from shiftwatch.sides import Side, side_of, spanned
 from shiftwatch.store import AskedRow, comparisons
 from shiftwatch.store.comparisons import INTERRUPTED
@@ -173,6 +177,21 @@ def test_a_worker_that_is_killed_in_the_midst_is_asked_again(shared: House) -> N
     assert (len(killed), run.verdict) == (1, "shift")
     left = Path(shared.settings.store.path).with_suffix(".compared")
     assert list(left.rglob("*.parquet")) == []
+
+
+@pytest.mark.parametrize("false_alarms", [FalseAlarmSettings(1000), FalseAlarmSettings(None, 180)])
+def test_a_comparison_spends_the_level_of_one_check_and_says_so(
+    shared: House, false_alarms: FalseAlarmSettings
+) -> None:
+    alarms = replace(shared.settings.alarms, false_alarms=false_alarms)
+    settings = replace(shared.settings, alarms=alarms)
+    monitor = Monitor(settings, shared.store, time.time, shared.prints)
+    sides = Side(shared.ids[1], shared.ids[5]), Side(shared.ids[0])
+    run = monitor.compare(monitor.plan_comparison("m", sides)[1], lambda _: None)
+    assert {decision.level for decision in run.decisions} <= {0.001, 0.0005, 0.0}
+    assert {decision.evidence.window for decision in run.decisions} == {None}
+    assert "once in 1,000 times" in run.explanation["comparison"]["promise"]
+    assert "told apart once in 1,000 times" in " ".join(render_html(run).split())
 
 
 def test_of_very_many_rows_that_stand_in_a_sample_is_written_and_told(

@@ -34,6 +34,7 @@ from shiftwatch.settings import (
     StoresSettings,
     TestsSettings,
 )
+from shiftwatch.sides import Side
 from shiftwatch.source import objects, parquet, stores
 from shiftwatch.store import Store
 from shiftwatch.values import Piece, Run
@@ -569,6 +570,26 @@ def test_one_object_is_judged_on_demand_and_none_outside_the_prefix(
                 monitor.check_file("m", path)
         with pytest.raises(DataError, match="no such file"):
             monitor.check_file("m", "absent.parquet")
+
+
+def test_objects_are_compared_by_address_by_folder_and_against_others(
+    tmp_path: Path, local: ModelSettings, line: Line
+) -> None:
+    def made(sides: tuple[Side, Side]) -> Run:
+        return monitor.compare(monitor.plan_comparison("m", sides)[1], lambda _: None)
+
+    with _monitor(tmp_path, _remote(local), _stores(line.port)) as monitor:
+        runs = list(monitor.step())
+        last = f"{_remote(local).batches.rstrip('/')}/{FILES - 1}.parquet"
+        assert made((Side(files=(last,)), Side())).results == runs[-1].results
+        against = made((Side(files=(f"{FILES - 1}.parquet",)), Side(files=("0.parquet",))))
+        stored = made((Side(runs[-1].batch.id), Side(runs[0].batch.id)))
+        assert (against.verdict, against.results) == ("shift", stored.results)
+        for path in ("../reference.parquet", "s3://box/stream/reference.parquet", "absent"):
+            with pytest.raises(DataError, match=r"outside the configured|no such file"):
+                made((Side(files=(path,)), Side()))
+        with pytest.raises(DataError, match="both sides hold rows"):
+            made((Side(files=(".",)), Side(runs[0].batch.id)))
 
 
 def test_judged_objects_are_accepted_as_the_reference_and_their_history_is_recomputed_the_same(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from shiftwatch.decide.latch import QUIET_CHECKS
 from shiftwatch.report.layers import below_tolerance, crossed, decision_of
-from shiftwatch.report.loose import comparison
+from shiftwatch.report.loose import comparison, comparison_promise
 from shiftwatch.report.phrase import BatchName, Name, Phrase, listed
 from shiftwatch.values import Run, Verdict
 
@@ -25,11 +25,13 @@ def advice(run: Run) -> tuple[Phrase, ...]:
 
 def _after_comparison(run: Run) -> list[Phrase]:
     """It stands alone: there is no alarm to clear and nothing to accept."""
+    promise = comparison_promise(run)
     if run.verdict != "shift":
-        return _ADVICE[run.verdict](run)
+        told = [(promise,)] if promise and run.verdict == "no_shift" else []
+        return [*_ADVICE[run.verdict](run), *told]
     steps = (_about_pipeline(run), _about_movers(run), _about_predictions(run))
-    alone = "One comparison may find a shift by chance, as often as its level says: compare another pair."
-    return [step for step in (*steps, (alone,)) if step]
+    alone = promise or "One comparison may find a shift by chance, as often as its level says."
+    return [step for step in (*steps, (f"{alone} To be sure, compare another pair.",)) if step]
 
 
 def _about_earlier_alarms(run: Run) -> list[Phrase]:

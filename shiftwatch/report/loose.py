@@ -81,6 +81,13 @@ def comparison(run: Run) -> dict[str, str]:
     return {side: str(name) for side, name in sides.items()} if all(sides.values()) else {}
 
 
+def comparison_promise(run: Run) -> str:
+    """How often such a comparison errs; empty where it does not say so."""
+    given = run.explanation.get("comparison")
+    told = given.get("promise") if isinstance(given, Mapping) else None
+    return told if isinstance(told, str) else ""
+
+
 def not_estimated(run: Run) -> str:
     """Why there is no estimate of the performance; empty where there is one, or none was asked for."""
     given = run.explanation.get("performance")
