@@ -82,7 +82,8 @@ def test_every_operation_answers_as_described_whatever_it_is_asked(
     draft = Draft("note", "seen", sample_runs.JUDGED_AT, None)
     word = office.desk.annotate(MODEL, draft, "ada")
     known: dict[str, Any] = {"model": MODEL, "job": job, "batch": IDS[0], "path": "a.parquet"}
-    known |= {"from": IDS[1], "number": word.id, "until": "2h"}
+    known |= {"from": IDS[1], "number": word.id, "until": "2099-01-01T00:00:00Z"}
+    known |= {"first": IDS[2], "last": IDS[3], "after": MODEL}
     assert len(operations) > 15
     seen: Counter[int] = Counter()
     for operation in operations:
@@ -113,6 +114,9 @@ def any_case(operation: Any) -> Any:
 
 def put(case: Any, known: dict[str, Any]) -> None:
     """Real ids in the places that take one."""
-    for place in (case.path_parameters, case.query, case.body):
+    places = [case.path_parameters, case.query, case.body]
+    if isinstance(case.body, dict):
+        places += [part for part in case.body.values() if isinstance(part, dict)]
+    for place in places:
         if isinstance(place, dict):
             place.update({name: value for name, value in known.items() if name in place})

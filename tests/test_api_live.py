@@ -29,7 +29,7 @@ EXAMPLES = 8
 # What is well formed may still be impossible now: to undo what nobody has accepted.
 SETTINGS = """\
 [checks]
-positive_data_acceptance.expected-statuses = ["2xx", "3xx", "400", "404", "503"]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", "400", "404", "409", "503"]
 
 [parameters]
 """
