@@ -18,10 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+import shiftwatch
 from shiftwatch.acceptance import Span
 from shiftwatch.annotation import Remark
 from shiftwatch.check import answer as answered
+from shiftwatch.cli import app
 from shiftwatch.errors import AwayError, DataError, ModelError
 from shiftwatch.fetch import load_model
 from shiftwatch.monitor import Monitor
@@ -648,3 +651,24 @@ def test_weights_elsewhere_are_refused_and_not_asked_for(
         load_model("s3://box/evil/model.onnx")
     with pytest.raises(ModelError, match="no such file"):
         load_model("s3://box/evil/absent.onnx")
+
+
+# A comparison without a daemon ---------------------------------------------------------------------
+
+
+def test_addresses_are_compared_as_files_are(
+    local: ModelSettings, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{line.port}")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    remote = _remote(local)
+    of_addresses = shiftwatch.compare(remote.reference, remote.batches, tests=["ks", "mmd"])
+    of_files = shiftwatch.compare(local.reference, local.batches, tests=["ks", "mmd"])
+    assert of_addresses.results == of_files.results
+    assert of_addresses.batch["rows"] == 1000 * FILES
+    ended = CliRunner().invoke(
+        app, ["compare", remote.reference, f"{remote.batches}/0.parquet", "--fail-on-alarm"]
+    )
+    assert (ended.exit_code, ended.stdout.splitlines()[0][:8]) == (0, "No shift")
+    with pytest.raises(DataError, match="no Parquet file"):
+        shiftwatch.compare(local.reference, "s3://box/stream/none", tests=["ks"])
