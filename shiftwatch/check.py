@@ -126,14 +126,14 @@ def check(watched: Watch, request: Check) -> Checked:
         return _concluded(watched, request, state, judgement, stopwatch)
     with stopwatch.stage("season"):
         fit = fitted(watched, span)
+    # By the labels of all hours, of which a season would leave few.
+    estimated = _estimated(watched.reference.performance(), gathered, stopwatch)
     with stopwatch.stage("test"):
-        known = watched.reference.performance()  # of all hours: the more labels, the better
         watched, gathered = fit.watched, _doubted(gathered, fit)
         address = watched.address(request.batch.id)
         current = Current(gathered.sample, _absent(watched.reference, gathered), address)
         plan = _affordable(watched.plan, request)
         evaluation = evaluate(watched.reference, current, plan, watched.root, stopwatch)
-    estimated = _estimated(known, gathered, stopwatch)
     judgement = _Judgement.of(_with_left_out(evaluation, watched, request), gathered, estimated)
     return _concluded(watched, request, state, judgement, stopwatch)
 
