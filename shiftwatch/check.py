@@ -126,16 +126,27 @@ def check(watched: Watch, request: Check) -> Checked:
         return _concluded(watched, request, state, judgement, stopwatch)
     with stopwatch.stage("season"):
         fit = fitted(watched, span)
-    # By the labels of all hours, of which a season would leave few.
-    estimated = _estimated(watched.reference.performance(), gathered, stopwatch)
+    known = watched.reference.performance()  # of all hours: the more labels, the better
+    watched, gathered = fit.watched, _doubted(gathered, fit)
+    judgement = _tested(watched, request, gathered, known, stopwatch)
+    return _concluded(watched, request, state, judgement, stopwatch)
+
+
+def _tested(
+    watched: Watch,
+    request: Check,
+    gathered: _Gathered,
+    known: Prepared | None,
+    stopwatch: Stopwatch,
+) -> _Judgement:
+    """What the tests find, and how well the model answers as far as that can be told."""
     with stopwatch.stage("test"):
-        watched, gathered = fit.watched, _doubted(gathered, fit)
         address = watched.address(request.batch.id)
         current = Current(gathered.sample, _absent(watched.reference, gathered), address)
         plan = _affordable(watched.plan, request)
         evaluation = evaluate(watched.reference, current, plan, watched.root, stopwatch)
-    judgement = _Judgement.of(_with_left_out(evaluation, watched, request), gathered, estimated)
-    return _concluded(watched, request, state, judgement, stopwatch)
+    estimated = _estimated(known, gathered, stopwatch)
+    return _Judgement.of(_with_left_out(evaluation, watched, request), gathered, estimated)
 
 
 def _estimated(

@@ -11,6 +11,8 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
+from statistics import median
 
 from shiftwatch import __version__
 from shiftwatch.errors import DataError
@@ -76,12 +78,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Half:
-    """One side as it was found; ``spans`` are first and last time of each batch."""
+    """One side as it was found.
+
+    ``spans`` are first and last time of each batch, ``gap`` is the usual time from one to the next,
+    in seconds.
+    """
 
     batches: tuple[Batch, ...]
     spans: tuple[tuple[float, float], ...]
     name: str
     left_out: int = 0
+    gap: float = 0.0
 
 
 _OWN = _Half((), (), "the reference")
@@ -126,17 +133,17 @@ def _shifted(reference: Side, current: _Half) -> Side:
     """A stretch of time so much earlier as a stretch of its own."""
     if reference.earlier is None:
         return reference
-    times = [moment for span in current.spans for moment in span]
-    if not times:
+    if not current.spans:
         raise DataError(
             "the current side has no event times, so nothing is so much earlier",
             hint="name the batches, times or files of the reference",
         )
-    # The end of a stretch belongs to it where it is a moment something was judged.
-    return Side(
-        start=min(times) - reference.earlier,
-        until=max(times) - reference.earlier + (0.0 if min(times) < max(times) else 1.0),
-    )
+    middles = [(start + end) / 2 for start, end in current.spans]
+    # From half a gap before the first middle to half a gap after the last: batches of which every
+    # one comes a little sooner or later than a week before are found all the same.
+    low = min(*(start for start, _ in current.spans), min(middles) - current.gap / 2)
+    high = max(*(end for _, end in current.spans), max(middles) + current.gap / 2)
+    return Side(start=low - reference.earlier, until=max(high, low + 1.0) - reference.earlier)
 
 
 def _refuse_shared(model: str, now: _Half, then: _Half) -> None:
@@ -173,7 +180,16 @@ def _found(store: Store, model: str, side: Side, find: Find) -> _Half:
     if len(batches) < len(kept):
         raise DataError("a batch is not stored any more", where=model, hint="ask again")
     spans = tuple(_times(row) for row in kept)
-    return _Half(batches, spans, _name(kept, spans), len(rows) - len(kept))
+    left_out = len(rows) - len(kept)
+    return _Half(batches, spans, _name(kept, spans), left_out, _gap(store, rows))
+
+
+def _gap(store: Store, rows: Sequence[RunRow]) -> float:
+    """Usual seconds from one batch to the next; 0 where there is one alone."""
+    before = store.runs(rows[0].model, limit=1, before=rows[0].seq) if len(rows) == 1 else ()
+    middles = sorted(sum(_times(row)) / 2 for row in (*before, *rows))
+    gaps = [after - one for one, after in pairwise(middles)]
+    return median(gaps) if gaps else 0.0
 
 
 def _of_files(model: str, paths: Sequence[str], found: tuple[Batch, ...]) -> _Half:

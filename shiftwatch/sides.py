@@ -28,7 +28,8 @@ class Side:
     """One side: batches from the first to the last, a stretch of time, or files.
 
     ``first`` and ``last`` are ids, ``last`` None for the first alone. ``start`` and ``until`` are
-    unix seconds (half open) of the batches' events, or of their checks where events have no time.
+    unix seconds (half open): batches whose events have their middle in it, or, where events have no
+    time, that were judged in it.
     ``files`` are paths of files and folders below the model's batches. ``earlier`` is for the
     reference only: the other side's stretch, so many seconds before. A side of which nothing is
     said is the model's own reference, or, of the current side, the newest batch.

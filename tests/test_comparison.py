@@ -16,6 +16,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from shiftwatch.cli import app
+from shiftwatch.comparison import plan
 from shiftwatch.comparisons import Comparisons
 from shiftwatch.contrast import compare_files
 from shiftwatch.errors import DataError
@@ -25,6 +26,7 @@ from shiftwatch.settings import AlarmSettings
 from shiftwatch.sides import Side, side_of
 from shiftwatch.store import Store
 from shiftwatch.store.comparisons import INTERRUPTED
+from shiftwatch.values import Batch, Piece, Run
 from tests.schema import valid_report
 from tests.streams import ks_model, settings_of, write_batches
 from tests.test_daemon import _when_done, folder, judged, running, until, write
@@ -74,9 +76,45 @@ def test_the_same_time_last_week_shows_nothing_where_the_reference_does(shared: 
     assert week["explanation"]["comparison"]["reference_batches"] == shared.ids[1:3]
 
 
-def test_a_stretch_of_time_takes_the_batches_that_begin_in_it(shared: House) -> None:
+def test_a_stretch_of_time_takes_the_batches_that_have_their_middle_in_it(shared: House) -> None:
     found = shared.compare(Side(start=START + HOUR, until=START + 3 * HOUR), Side(shared.ids[0]))
     assert found["explanation"]["comparison"]["current_batches"] == shared.ids[1:3]
+
+
+def stored(where: Path, spans: list[tuple[float, float] | float]) -> Store:
+    """A history of batches by the times of their events, or else of their checks."""
+    store = Store.open(str(where / "h.db"), clock=time.time)
+    for index, span in enumerate(spans):
+        piece = Piece(f"{index}.parquet", 9, f"{index:064x}", 0, 100)
+        times = (None, None) if isinstance(span, float) else span
+        judged_at = span if isinstance(span, float) else 1.0
+        batch = Batch(f"b{index}", (piece,), 100, *times)
+        run = Run("m", batch, "no_shift", judged_at)
+        store.commit(run, state="{}", cursor="{}", now=1.0)
+    return store
+
+
+def weekly(store: Store, side: Side) -> tuple[str, ...]:
+    planned = plan(store, "m", (side, side_of("last-week")), lambda _: ())
+    return tuple(batch.id for batch in planned.reference)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_last_week_finds_batches_that_came_a_little_sooner_or_later_then(
+    tmp_path: Path, timed: bool
+) -> None:
+    rng = np.random.default_rng(8)
+    spans: list[tuple[float, float] | float] = []
+    for hour in range(9 * 24):
+        early, late = rng.uniform(0, 300, size=2)
+        at = float(START + hour * HOUR + early)
+        spans.append((at, float(START + (hour + 1) * HOUR - late)) if timed else at)
+    week = 7 * 24
+    with stored(tmp_path, spans) as store:
+        for hour in range(week + 1, 9 * 24):
+            assert weekly(store, Side(f"b{hour}")) == (f"b{hour - week}",)
+        day = weekly(store, Side(f"b{week + 3}", f"b{week + 26}"))
+        assert day == tuple(f"b{hour}" for hour in range(3, 27))
 
 
 def test_nothing_said_is_the_newest_batch_against_the_reference(shared: House) -> None:

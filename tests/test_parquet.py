@@ -28,7 +28,7 @@ from benchmarks.fuzzing import bombs
 from shiftwatch.errors import DataError
 from shiftwatch.sample import Column, Sample
 from shiftwatch.source import facts as file_facts
-from shiftwatch.source import keeping, parquet
+from shiftwatch.source import keeping, parquet, tables
 from shiftwatch.values import FileFacts, Finding, Listed, Piece, Role, SchemaColumn
 
 Schema = tuple[SchemaColumn, ...]
@@ -912,10 +912,10 @@ def test_anything_that_streams_arrow_is_a_table() -> None:
         def __arrow_c_stream__(self, requested_schema: object = None) -> object:
             return MIXED.__arrow_c_stream__(requested_schema)
 
-    assert parquet.as_table(Stream()).equals(MIXED)
-    assert parquet.as_table(MIXED) is MIXED
-    with pytest.raises(DataError, match="dict is no table"):
-        parquet.as_table({"n": [1.0]})
+    assert tables.as_table(Stream()).equals(MIXED)
+    assert tables.as_table(MIXED) is MIXED
+    with pytest.raises(DataError, match="list is no table"):
+        tables.as_table([{"n": 1.0}])
 
 
 def test_texts_too_many_for_a_dictionary_are_read_as_others_are(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SHIFT, USAGE, INTERNAL, BAD_CONFIG = 1, 2, 70, 78
 
+PRINTED = Path("-")
+"""Stands for standard output where a file is written."""
+
 app = typer.Typer(
     help="Watches a deployed ONNX model for distribution shift.",
     no_args_is_help=True,
@@ -109,6 +112,14 @@ def write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as fault:
         raise ShiftwatchError(f"cannot be written: {fault.strerror}", where=str(path)) from fault
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file, or print where the path is ``-``."""
+    if path == PRINTED:
+        typer.echo(text, nl=not text.endswith("\n"))
+    else:
+        write(path, text)
 
 
 def print_run(judged: Run, number: int, *, as_json: bool) -> None:

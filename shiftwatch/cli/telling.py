@@ -17,6 +17,7 @@ import typer
 
 from shiftwatch import __version__
 from shiftwatch.cli.application import (
+    PRINTED,
     SHIFT,
     USAGE,
     ConfigPath,
@@ -26,79 +27,89 @@ from shiftwatch.cli.application import (
     chosen,
     complain,
     faults_told,
-    print_run,
+    put,
     refuse_absent,
     write,
 )
 from shiftwatch.errors import DataError
+from shiftwatch.places import is_remote
 
 
 @app.command()
 def compare(  # noqa: PLR0913 - options, not arguments
-    reference: Annotated[Path, typer.Argument(help="Parquet file or folder.")],
-    current: Annotated[Path, typer.Argument(help="Parquet file or folder.")],
+    reference: Annotated[str, typer.Argument(help="Parquet file, folder, or s3:// address.")],
+    current: Annotated[str, typer.Argument(help="The same; what is judged.")],
     *,
-    model: Annotated[Path | None, typer.Option(help="ONNX model; adds its predictions.")] = None,
+    model: Annotated[str | None, typer.Option(help="ONNX model; adds its predictions.")] = None,
     categorical: Annotated[
         list[str] | None, typer.Option(help="Integer column to test as categories.")
     ] = None,
     include: Annotated[list[str] | None, typer.Option(help="Only this column.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Not this column.")] = None,
     tests: Annotated[
-        list[str] | None, typer.Option("--test", help="Only this test; may be repeated.")
+        list[str] | None,
+        typer.Option("--tests", "--test", help="Only these tests, such as ks,chi2."),
     ] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Smallest shift that matters, 0 to 1.")
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]NUMBER",
+            help="Smallest shift that matters, 0 to 1: for all, or for a test or a column.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of permutations and samples.")] = 0,
     as_json: Json = False,
-    html: Annotated[Path | None, typer.Option(help="Write the report page here.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the results as CSV.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the page here; - prints it.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="The same as Markdown.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="The results as CSV.")] = None,
     fail_on_alarm: FailOnAlarm = False,
     fail_on_untested: Annotated[
         bool,
-        typer.Option("--fail-on-untested", help="End with status 1 unless all could be judged."),
+        typer.Option(
+            "--fail-on-untested",
+            help="End with status 1 if there is no verdict: too few rows, or data that are invalid.",
+        ),
     ] = False,
 ) -> None:
     """Hold two Parquet files or folders against each other; no daemon, no configuration.
 
-    In a pipeline: --fail-on-alarm --fail-on-untested ends with 0 only if all was judged and no
-    shift was found, with 1 otherwise, and with 2 or more if it could not be asked.
+    In a pipeline, --fail-on-alarm --fail-on-untested ends with 0 only if there is a verdict and it
+    is "no shift", with 1 if not, and with 2 or more if the question could not be asked. A step of
+    GitHub Actions that shows the report in the summary of the run:
+
+    shiftwatch compare reference.parquet current.parquet --fail-on-alarm --fail-on-untested --html
+    drift.html --markdown - >> "$GITHUB_STEP_SUMMARY"
     """
     from shiftwatch.verbs import comparing  # noqa: PLC0415
     from shiftwatch.verbs.bar import Bar  # noqa: PLC0415
 
-    refuse_absent(reference, current, model)
+    wanted = {"json": PRINTED if as_json else None, "html": html, "markdown": markdown, "csv": csv}
+    printed = [form for form, path in wanted.items() if path == PRINTED]
+    if len(printed) > 1:
+        raise typer.BadParameter(f"{' and '.join(printed)} cannot both be printed")
+    refuse_absent(*(Path(p) for p in (reference, current, model) if p and not is_remote(p)))
     with faults_told():
         asked = comparing.Asked(
-            str(reference),
-            str(current),
-            model=None if model is None else str(model),
-            categorical=tuple(categorical or ()),
-            include=tuple(include or ()),
-            exclude=tuple(exclude or ()),
-            tests=tuple(tests or ()),
-            tolerance=tolerance,
+            reference,
+            current,
+            model=model,
+            categorical=categorical or (),
+            include=include or (),
+            exclude=exclude or (),
+            tests=tests or (),
+            tolerance=tolerance or (),
             seed=seed,
         )
         with closing(Bar(sys.stderr)) as bar:
             judged = comparing.compared(asked, bar)
-        if html is not None:
-            write(html, comparing.rendered(judged, "html"))
-        if markdown is not None:
-            write(markdown, comparing.rendered(judged, "markdown"))
-        if csv is not None:
-            write(csv, comparing.rendered(judged, "csv"))
-        if as_json:
-            print_run(judged, 1, as_json=True)
-        else:
-            from shiftwatch.report import table  # noqa: PLC0415
-
-            typer.echo(table(judged))
-    untested = judged.verdict not in ("shift", "no_shift")
-    if (fail_on_alarm and judged.alarm) or (fail_on_untested and untested):
+        for form, path in wanted.items() if printed else {"table": PRINTED, **wanted}.items():
+            if path is not None:
+                put(path, comparing.rendered(judged, form))
+    told = comparing.untold(judged)
+    if (fail_on_alarm and judged.alarm) or (fail_on_untested and told):
         raise typer.Exit(SHIFT)
+    if fail_on_alarm and told:
+        complain(f"warning: no verdict, {told}; --fail-on-untested would end with {SHIFT}")
 
 
 @app.command()

@@ -8,6 +8,7 @@ Never: reads rows.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ TESTED = ("input", "prediction")
 
 _MOST_EXTRA = 100
 """Columns that are not in the reference, each named."""
+
+_HIDDEN = re.compile(r"__index_level_\d+__")
 
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -65,6 +68,8 @@ def schema_of(
 ) -> tuple[SchemaColumn, ...]:
     """Columns of an Arrow schema, and after them those of partition folders; all are inputs.
 
+    A hidden index of pandas is none of them.
+
     Raises
     ------
     DataError
@@ -74,9 +79,23 @@ def schema_of(
     own = [
         SchemaColumn(f.name, kind_of(f.type, f.name, categorical), "input", str(f.type))
         for f in schema
+        if not hidden(f.name)
     ]
     added = [name for name in folders if name not in schema.names]
     return (*own, *(SchemaColumn(name, "categorical", "input", "string") for name in added))
+
+
+def hidden(name: str) -> bool:
+    """Whether a column is an index without a name that pandas has written beside the columns.
+
+    It counts the rows of the frame they were taken from, and says nothing of what they hold.
+
+    Examples
+    --------
+    >>> hidden("__index_level_0__"), hidden("index")
+    (True, False)
+    """
+    return _HIDDEN.fullmatch(name) is not None
 
 
 def refuse_duplicates(schema: pa.Schema, where: str) -> None:
@@ -145,7 +164,8 @@ def match(types: Mapping[str, pa.DataType | None], schema: Sequence[SchemaColumn
             if not any(finding.severity == "invalid" for finding in found):
                 usable.append((column, names[column.name]))
     known = frozenset(names.values())
-    findings.extend(_extra([name for name in types if name not in known]))
+    extra = [name for name in types if name not in known and not hidden(name)]
+    findings.extend(_extra(extra))
     return Match(tuple(usable), tuple(findings))
 
 

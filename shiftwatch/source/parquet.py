@@ -39,7 +39,6 @@ from shiftwatch.values import Finding, Listed, Piece, SchemaColumn
 
 __all__ = [
     "Reading",
-    "as_table",
     "file_sha256",
     "inspect",
     "list_files",
@@ -209,24 +208,6 @@ def reference_sha256(path: str) -> str:
     except OSError as fault:
         raise DataError(f"cannot be read: {one_line(fault)}", where=path) from fault
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def as_table(data: object) -> pa.Table:
-    """An Arrow table of a table, or of anything that offers itself as an Arrow stream.
-
-    Raises
-    ------
-    DataError
-        If it does neither.
-    """
-    if isinstance(data, pa.Table):
-        return data
-    if hasattr(data, "__arrow_c_stream__"):
-        return pa.table(data)
-    raise DataError(
-        f"{type(data).__name__} is no table",
-        hint="give a path, a pyarrow.Table, or anything with __arrow_c_stream__",
-    )
 
 
 def table_sample(

@@ -296,7 +296,7 @@ class Store:
             return reading.runs_between(connection, model, first, last, limit)
 
     def runs_within(self, model: str, start: float, until: float, limit: int) -> tuple[RunRow, ...]:
-        """Runs whose events begin, or else that were judged, in that time, the oldest first."""
+        """Runs whose events have their middle, or else that were judged, in that time; oldest first."""
         with self._reading() as connection:
             return reading.runs_within(connection, model, start, until, limit)
 

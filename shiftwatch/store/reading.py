@@ -205,10 +205,10 @@ def runs_between(
 def runs_within(
     connection: sqlite3.Connection, model: str, start: float, until: float, limit: int
 ) -> tuple[RunRow, ...]:
-    """Runs whose first event, or else whose check, lies in a half-open stretch, the oldest first."""
+    """Runs of which the middle of the events, or else the check, lies in a half-open stretch."""
+    middle = "coalesce((event_time_start + event_time_end) / 2, judged_at)"
     rows = connection.execute(
-        f"{_RUNS} WHERE model = ? AND coalesce(event_time_start, judged_at) >= ?"
-        " AND coalesce(event_time_start, judged_at) < ? ORDER BY seq LIMIT ?",
+        f"{_RUNS} WHERE model = ? AND {middle} >= ? AND {middle} < ? ORDER BY seq LIMIT ?",
         (model, start, until, limit),
     )
     return tuple(_run_row(row) for row in rows)

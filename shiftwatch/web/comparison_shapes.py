@@ -33,7 +33,7 @@ class CurrentSide:
     last: str | None = None
     """Id of the last one; the first alone if left out."""
     start: str | None = None
-    """Instead of ids: from this time of the events on, ISO 8601 in UTC."""
+    """Instead of ids: batches whose events have their middle from this time on, ISO 8601 in UTC."""
     until: str | None = None
     """Up to this time."""
     files: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ class ReferenceSide:
     last: str | None = None
     """Id of the last one; the first alone if left out."""
     start: str | None = None
-    """Instead of ids: from this time of the events on, ISO 8601 in UTC."""
+    """Instead of ids: batches whose events have their middle from this time on, ISO 8601 in UTC."""
     until: str | None = None
     """Up to this time."""
     files: list[str] = field(default_factory=list)
