@@ -72,7 +72,10 @@ def run_of(*results: TwoSampleResult, alarm: bool = False, end: float | None = N
     )
     batch = Batch("0123456789abcdef", (Piece("b.parquet", 1, "ff", 0, 500),), 500, None, end)
     verdict: Verdict = "shift" if alarm else "no_shift"
-    return Run("churn", batch, verdict, 1000.0, (), (decision,), results, cost=COST)
+    told = {"metric": "mean absolute error", "reference": 2.0, "estimate": 2.5}
+    told |= {"change_low": -0.5, "change_high": 1.5}
+    run = Run("churn", batch, verdict, 1000.0, (), (decision,), results, cost=COST)
+    return dataclasses.replace(run, explanation={"performance": told})
 
 
 def snapshot_of(
@@ -160,6 +163,21 @@ def test_both_formats_carry_the_same_samples_of_ours() -> None:
     text, openmetrics = ours(scrape(snapshot)), ours(scrape(snapshot, OPENMETRICS))
     assert text == openmetrics
     assert names_in(text) == {name for family in FAMILIES for name in family.samples}
+
+
+def test_the_estimated_performance_has_its_band_and_is_absent_where_there_is_no_estimate() -> None:
+    name, labels = "shiftwatch_estimated_performance", {"model": "churn"}
+    labels["metric"] = "mean_absolute_error"
+    samples = scrape(FULL)
+    told = {"reference": 2.0, "estimate": 2.5, "low": 1.5, "high": 3.5}
+    assert {bound: at(samples, name, bound=bound, **labels) for bound in told} == told
+    for given in (
+        {},
+        {"performance": {"not_estimated": "no label"}},
+        {"performance": {"metric": 1}},
+    ):
+        run = dataclasses.replace(run_of(), explanation=given)
+        assert name not in names_in(scrape(snapshot_of(run)))
 
 
 def test_exemplars_name_the_batch_in_openmetrics_and_are_absent_in_text() -> None:

@@ -138,7 +138,7 @@ def test_isotonic_is_scikit_learns() -> None:
 STREAMS = {
     # In order: files, label, what is no input, parts, of how many the band holds the truth.
     "synthetic_car_loan_nml": ("monitoring", "repaid", ("id", "timestamp", "y_pred"), 10, 10),
-    "hotel_booking": ("monitoring", "is_canceled", ("timestamp", "y_pred"), 11, 11),
+    "hotel_booking": ("monitoring", "is_canceled", ("Index", "timestamp", "y_pred"), 11, 11),
     # Other places, where labels go with inputs otherwise: what no method without labels can see.
     "california_housing_nml": ("analysis", "clf_target", ("id", "timestamp", "y_pred"), 6, 3),
 }

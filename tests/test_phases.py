@@ -209,3 +209,24 @@ def test_rows_of_the_reference_without_event_times_are_in_no_phase(context: Cont
     pq.write_table(content.set_column(0, "at", none), context.model.reference)
     run = judged(replace(context, seed=1), _night(context)).run  # another worker
     assert "seen in 0 days of the reference" in _doubts(run)[0]
+
+
+def test_the_performance_of_a_seasonal_batch_is_estimated_by_the_labels_of_all_hours(
+    context: Context,
+) -> None:
+    def scored(table: pa.Table, seed: int) -> pa.Table:
+        load = table.column("load").to_numpy()
+        score = 1 / (1 + np.exp(-load))
+        label = np.random.default_rng(seed).random(load.size) < score
+        table = table.append_column("score", pa.array(score))
+        return table.append_column("label", pa.array(label.astype(float)))
+
+    pq.write_table(scored(_table(START, 30, 0), 1), context.model.reference)
+    columns = ColumnSettings(time="at", prediction=("score",), label="label")
+    labelled = replace(context, model=replace(context.model, columns=columns))
+    night = scored(_table(START + 40 * DAY, 0.25, 5), 2)
+    run = judged(labelled, _batch(labelled, night)).run
+    told = run.explanation["performance"]
+    right = (night.column("score").to_numpy() > 0.5) == night.column("label").to_numpy()
+    change = float(right.mean()) - told["reference"]
+    assert told["change_low"] <= change <= told["change_high"]

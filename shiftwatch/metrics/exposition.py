@@ -29,7 +29,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from shiftwatch.annotation import SILENCED_SCOPES
-from shiftwatch.metrics import costs
+from shiftwatch.metrics import costs, estimates
 from shiftwatch.metrics.families import FAMILIES, Family
 from shiftwatch.metrics.point import Point
 from shiftwatch.metrics.view import by_test, strength
@@ -305,6 +305,7 @@ def _points_of(status: ModelStatus, series: int) -> Iterator[Point]:
     yield from costs.of_model(status)
     yield from _alarms(status)
     yield from _tests(status)
+    yield from estimates.of_model(status)
     yield from _features(status, series)
 
 

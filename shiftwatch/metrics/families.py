@@ -157,6 +157,15 @@ FAMILIES: tuple[Family, ...] = (
         "large. Absent for a test without an interval.",
     ),
     Family(
+        "shiftwatch_estimated_performance",
+        "gauge",
+        ("model", "metric", "bound"),
+        "",
+        "Estimated accuracy, or mean absolute error, on the last batch without its labels: "
+        "`estimate` in the 95 % band from `low` to `high`, beside that on the `reference`. It sees "
+        "no change of what labels mean. Absent where `columns.label` is, or nothing can be said.",
+    ),
+    Family(
         "shiftwatch_feature_effect_ratio",
         "gauge",
         ("model", "feature", "test"),

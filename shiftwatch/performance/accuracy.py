@@ -142,6 +142,25 @@ def estimate(prepared: Prepared, sample: Sample) -> dict[str, Any]:
 
     The band is 1.96 standard errors around the estimate: the variance of the curve, of the
     correction, of the labels of so many rows, and between the methods.
+
+    Measured on six sets of real rows (electricity, weather, bicycles, digits, hotels, colours of
+    buildings), five kinds of model each, 3000 labelled rows, batches of 500 drawn with weights along
+    random inputs, which leaves labels with their inputs; 10 repetitions:
+
+    ===========================================  ======  ======  ======
+    shift                                        none    some    strong
+    ===========================================  ======  ======  ======
+    accuracy counted later is in the band        .97     .96     .97
+    width of the band                            .072    .083    .102
+    mean error of the estimate                   .009    .012    .014
+    of ``confidence``                            .008    .013    .022
+    of ``threshold``                             .016    .024    .039
+    of ``difference``                            .008    .014    .024
+    of saying that nothing has changed           .007    .022    .036
+    ===========================================  ======  ======  ======
+
+    A band from the least to the largest of the last three, with their sampling error alone, held it
+    in .83, .81 and .73 of the batches.
     """
     facts = prepared.facts
     known = Recognised(tuple(facts["names"]), tuple(facts["classes"]), facts["answer"])

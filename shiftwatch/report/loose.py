@@ -16,6 +16,7 @@ from shiftwatch.report.phrase import cut, visible
 from shiftwatch.values import Run, TwoSampleResult
 
 _SHARES_SHOWN = 8
+_ROWS_SHOWN = 10
 
 
 def shares(result: TwoSampleResult) -> list[tuple[str, float]]:
@@ -104,5 +105,5 @@ def example_rows(run: Run) -> dict[str, Any]:
     columns, rows = told.get("columns"), told.get("rows")
     if not (isinstance(columns, list) and isinstance(rows, list)):
         return {}
-    kept = [row for row in rows[:_SHARES_SHOWN] if isinstance(row, list)]
+    kept = [row for row in rows[:_ROWS_SHOWN] if isinstance(row, list)]
     return {"columns": columns, "rows": kept, "why": told.get("why", "")} if kept else {}
