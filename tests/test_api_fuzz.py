@@ -39,7 +39,7 @@ else:
     ]
     MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 
-pytestmark = pytest.mark.slow  # some thousand requests
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # some thousand requests
 
 REQUESTS = 50
 """Of each operation: together a quarter of a minute; `test_api_live` asks with more checks."""

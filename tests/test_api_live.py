@@ -21,9 +21,10 @@ from tests.test_accept import house as folder
 from tests.test_daemon import running, until
 
 __all__ = ["folder"]  # a fixture
-pytestmark = pytest.mark.slow  # a daemon, and some thousand requests
+# A daemon, and a thousand requests, some of which start a worker.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-EXAMPLES = 8
+EXAMPLES = 5
 """Made-up requests of each operation, beside a fixed list of some thirty on the edges of each."""
 
 # What is well formed may still be impossible now: to undo what nobody has accepted.
@@ -100,6 +101,7 @@ def test_every_check_of_every_operation_finds_nothing(daemon: Known, tmp_path: P
     command += ["run", f"{daemon.url}/openapi.json", "--checks", "all", "--no-color"]
     command += ["--header", f"Authorization: Bearer {daemon.token}", "--seed", "1"]
     command += ["--max-examples", str(EXAMPLES), "--continue-on-failure", "--no-shrink"]
+    command += ["--request-timeout", "120"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     # All but the description itself, which it has read.

@@ -408,6 +408,7 @@ VERBS = (
     "verify",
     "accept",
     "explain",
+    "schema",
     "demo",
     "version",
 )
@@ -424,7 +425,7 @@ def test_help_lists_every_verb_and_each_has_its_own(tmp_path: Path) -> None:
         assert "Usage:" in told.output
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["explain", "ks"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "ks"], ["schema"], ["--version"]])
 def test_answers_that_need_no_data_load_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "shiftwatch", *arguments]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -14,10 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from shiftwatch.cli import app
 from shiftwatch.document import to_document
 from tests import sample_runs
 from tests.schema import valid_report, validator
+from tests.test_web import board_of, get
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,3 +80,11 @@ def test_no_test_can_read_a_report_that_does_not_fit() -> None:
         httpx.Response(200, json=document).json()
     with pytest.raises(AssertionError, match="green"):
         json.load(io.StringIO(json.dumps(document)))
+
+
+def test_the_schema_is_to_be_had_from_the_package_the_command_line_and_the_daemon() -> None:
+    kept = files("shiftwatch").joinpath("schemas", "report-1.json").read_text("utf-8")
+    served = get(board_of(), "/api/v1/schemas/report.json")
+    assert served.headers["content-type"] == "application/schema+json"
+    assert CliRunner().invoke(app, ["schema"]).stdout == served.text == kept
+    assert json.loads(kept)["$id"] == "urn:shiftwatch:report:1"

@@ -1,4 +1,4 @@
-"""The verbs that tell: compare, report, verify, explain, version.
+"""The verbs that tell: compare, report, verify, explain, schema, version.
 
 In:    files, a history, a name.
 Out:   a table, a page, a document, a meaning.
@@ -215,6 +215,14 @@ def explain(
         typer.echo(f"error: nothing is called {name!r}; try one of: {tried}", err=True)
         raise typer.Exit(USAGE)
     typer.echo(f"{name}: {text}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a report as JSON."""
+    from shiftwatch.document import report_schema_text  # noqa: PLC0415
+
+    typer.echo(report_schema_text(), nl=False)
 
 
 @app.command()
