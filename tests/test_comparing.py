@@ -86,8 +86,8 @@ def test_a_prepared_reference_gives_the_same_and_costs_the_batch_alone(
         )
         first, second = (shiftwatch.compare(reference, after) for _ in range(2))
     assert told(first) == told(second) == told(of_tables)
-    assert {"start", "prepare"} <= set(first.cost["stages"])
-    assert not {"start", "prepare"} & set(second.cost["stages"]), "the reference was prepared once"
+    assert "prepare" in first.cost["stages"]
+    assert "prepare" not in second.cost["stages"], "the reference was prepared once"
     assert second.cost["cpu_seconds"] < first.cost["cpu_seconds"] / 2
 
 

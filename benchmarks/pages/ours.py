@@ -89,8 +89,36 @@ def generation(folder: Path) -> dict[str, dict[str, Spread]]:
             _verb(folder, "report", "shiftwatch.yml", "--format", form, "--output", "again").seconds
             for _ in range(_COLD)
         ]
-        made[form] = {"cold": spread(cold), "warm": spread(_again(folder, form))}
+        first = [_first(folder, form) for _ in range(_COLD)]
+        made[form] = {
+            "cold": spread(cold),
+            "first": spread(first),
+            "warm": spread(_again(folder, form)),
+        }
     return made
+
+
+_FIRST = """
+import os, sys, time
+from pathlib import Path
+from shiftwatch import config
+from shiftwatch.store import Store
+settings = config.load(Path("shiftwatch.yml"), os.environ)
+began = time.process_time()
+from shiftwatch.verbs.reporting import reported
+reported(settings, "bench", None, sys.argv[1])
+print(time.process_time() - began, file=sys.stderr)
+"""
+
+
+def _first(folder: Path, form: Format) -> float:
+    """CPU seconds of the first report of a process that has read its configuration.
+
+    It reads the verdict, loads what renders it, and compiles the templates.
+    """
+    command = [sys.executable, "-c", _FIRST, form]
+    ended = child(command, folder=folder, environment={"PYTHONPATH": str(ROOT)}, limit=600)
+    return float(ended.told)
 
 
 def _again(folder: Path, form: Format) -> Sequence[float]:
