@@ -7,9 +7,9 @@ Never: shares memory or threads with the tests: they run in a process of their o
 
 A table is handed over as a Parquet file in a temporary folder, which is gone with the report's
 maker. Measured against the same work inside the caller's process, on two cores, 100 000 v 10 000 rows
-of 50 columns: the process costs .4 s of CPU to start, once for a prepared reference, and writing both
-sides .3 s; a second batch against a prepared reference takes as long either way. Inside, 150 MB instead
-of 40 MB stay with the caller, neither `limits.seconds` nor `limits.memory_mb` can be kept, and sums are
+of 50 columns: the process and the writing of both sides cost .75 s of CPU (1.63 instead of .88), once for
+a prepared reference; a second batch against it takes as long either way. Inside, 150 MB instead of 40 MB
+stay with the caller, neither `limits.seconds` nor `limits.memory_mb` can be kept, and sums are
 divided among as many threads as the caller's BLAS has: other last digits, and on a busy machine many
 times the time.
 """
