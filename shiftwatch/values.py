@@ -112,8 +112,8 @@ class Batch:
 
     @property
     def uri(self) -> str:
-        """The first file; the others follow in ``pieces``."""
-        return self.pieces[0].uri
+        """The first file; the others follow in ``pieces``. Empty where there is none."""
+        return self.pieces[0].uri if self.pieces else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def test_a_hidden_index_of_pandas_is_no_column_also_in_a_file(tmp_path: Path) ->
     pandas = importlib.import_module("pandas")
     rng = np.random.default_rng(8)
     whole = pandas.DataFrame({"x": rng.normal(size=900)})
-    before, after = whole[:500][whole.x > -1], whole[500:][whole.x > -1]
+    before, after = (part[part.x > -1] for part in (whole[:500], whole[500:]))
     after.to_parquet(tmp_path / "after.parquet")
     assert "__index_level_0__" in pq.read_schema(tmp_path / "after.parquet").names
     of_frames = shiftwatch.compare(before, after, tests=["ks"])
