@@ -8,7 +8,7 @@ Never: keeps anything; reads a clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -41,6 +41,13 @@ MEANINGS: Mapping[str, str] = {
     "reference from then on, until the configured one changes or `shiftwatch accept --undo`",
 }
 """What the words of operators mean, for ``shiftwatch explain``."""
+
+KIND_WORDS: Mapping[str, str] = {
+    "note": "note",
+    "known_change": "known change",
+    "silence": "silence",
+}
+"""Kinds of annotations as they are told to people."""
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
@@ -117,6 +124,22 @@ def silences(word: Annotation, scope: Scope, now: float) -> bool:
     """
     concerned = not word.scopes or scope in word.scopes
     return word.kind == "silence" and concerned and word.in_force(now)
+
+
+def covered(times: Sequence[float], start: float, until: float) -> tuple[int, int]:
+    """Places of times, nearly in order, within a stretch, from the first up to before the last.
+
+    Of a moment (``until`` not after ``start``) that of the first time after it, if any.
+
+    Examples
+    --------
+    >>> covered([1.0, 2.0, 3.0], 2.0, 9.0), covered([1.0, 2.0, 3.0], 1.5, 1.5)
+    ((1, 3), (1, 2))
+    """
+    first = sum(time < start for time in times)
+    if until <= start:
+        return first, min(first + 1, len(times))
+    return first, max(first, sum(time < until for time in times))
 
 
 def moment(text: str, now: float) -> float:

@@ -7,6 +7,7 @@ Never: computes, opens, or decides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -374,8 +375,12 @@ class Annotation:
         >>> word.in_force(15.0), word.in_force(20.0)
         (True, False)
         """
-        begun = self.start <= now and (self.until is None or now < self.until)
-        return begun and (self.ended_at is None or now < self.ended_at)
+        return self.start <= now < self.end
+
+    @property
+    def end(self) -> float:
+        """When it is in force no longer: its end, or when it was taken back; infinite without both."""
+        return min((at for at in (self.until, self.ended_at) if at is not None), default=math.inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shiftwatch.annotation import KIND_WORDS, covered
 from shiftwatch.report.alarm import ratio_text
 from shiftwatch.report.details import is_number
 from shiftwatch.report.layers import crossed
@@ -24,7 +25,6 @@ SHOWN = 120
 SCOPES: tuple[Scope, ...] = ("input", "prediction")
 """Those that have a line."""
 
-_KINDS = {"note": "note", "known_change": "known change", "silence": "silence"}
 _WORDS_SHOWN = 12
 
 
@@ -178,14 +178,11 @@ def _begin(word: Word) -> float:
 
 def _end(word: Word) -> float:
     """Half open; an acceptance is a moment."""
-    if not isinstance(word, Annotation):
-        return word.at
-    ends = (word.until, word.ended_at)
-    return min((end for end in ends if end is not None), default=math.inf)
+    return word.end if isinstance(word, Annotation) else word.at
 
 
 def _stretch(word: Word, points: Sequence[Point]) -> Stretch:
-    return Stretch(_told(word), *_covered(points, _begin(word), _end(word)))
+    return Stretch(_told(word), *covered([point.at for point in points], _begin(word), _end(word)))
 
 
 _SAID_OF = {
@@ -202,7 +199,7 @@ def _told(word: Word) -> str:
     end = _end(word)
     until = f" to {when(end)}" if math.isfinite(end) else ""
     scopes = f" of {', '.join(word.scopes)}" if word.scopes else ""
-    text = f"{_KINDS[word.kind]}{scopes}, {when(word.start)}{until}{_by(word)}"
+    text = f"{KIND_WORDS[word.kind]}{scopes}, {when(word.start)}{until}{_by(word)}"
     return _with_text(text, word.text)
 
 
@@ -212,11 +209,3 @@ def _by(word: Word) -> str:
 
 def _with_text(text: str, words: str) -> str:
     return f"{text}: {said(words, 200)}" if words.strip() else text
-
-
-def _covered(points: Sequence[Point], start: float, until: float) -> tuple[int, int]:
-    """Places of the points within; of a moment, that of the first point after it, if any."""
-    first = sum(point.at < start for point in points)
-    if until <= start:
-        return first, min(first + 1, len(points))
-    return first, max(first, sum(point.at < until for point in points))

@@ -15,15 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from shiftwatch.annotation import SILENCED_SCOPES, Draft, checked, lasting, moment
+from shiftwatch.annotation import KIND_WORDS, SILENCED_SCOPES, Draft, checked, lasting, moment
 from shiftwatch.errors import DataError, StoreInUseError
 from shiftwatch.report import visible
 from shiftwatch.settings import Settings
 from shiftwatch.store import Store
 from shiftwatch.values import Annotation, AnnotationKind
 from shiftwatch.verbs.asking import Daemon
-
-_KINDS = {"note": "note", "known_change": "known change", "silence": "silence"}
 
 UNKNOWN = "somebody"
 """Who said something, where the system knows no name."""
@@ -93,7 +91,7 @@ def told(word: Mapping[str, Any]) -> str:
     over = f", ended {ended} by {visible(word['ended_by']) or UNKNOWN}" if ended else ""
     text = f": {visible(word['text'])}" if word["text"] else ""
     by = visible(word["by"]) or UNKNOWN
-    return f"{word['id']}  {_KINDS[word['kind']]}{scopes} {stretch}, by {by}{over}{text}"
+    return f"{word['id']}  {KIND_WORDS[word['kind']]}{scopes} {stretch}, by {by}{over}{text}"
 
 
 def _facts(word: Annotation) -> dict[str, Any]:

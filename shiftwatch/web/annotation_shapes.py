@@ -13,9 +13,7 @@ from urllib.parse import quote
 
 from shiftwatch.annotation import LONGEST_TEXT, Draft, moment
 from shiftwatch.values import Annotation, AnnotationKind, Scope
-from shiftwatch.web.shapes import encodable, iso_time
-
-_DESCRIBED: Any = {"use_attribute_docstrings": True}
+from shiftwatch.web.shapes import DESCRIBED, STRICT, encodable, iso_time
 
 SilencedScope = Literal["input", "prediction", "schema"]
 
@@ -24,7 +22,7 @@ SilencedScope = Literal["input", "prediction", "schema"]
 class AnnotationShape:
     """A word of an operator on a stretch of a model's time."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     id: int
     """Number, by which it is taken back."""
@@ -56,7 +54,7 @@ class AnnotationShape:
 class AnnotationsShape:
     """A page of what was said, the newest first."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     model: str
     """Name of the model."""
@@ -70,7 +68,7 @@ class AnnotationsShape:
 class AnnotationRequest:
     """What is to be kept."""
 
-    __pydantic_config__: ClassVar[Any] = {**_DESCRIBED, "extra": "forbid"}
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     kind: AnnotationKind
     """`note`, `known_change` or `silence`."""

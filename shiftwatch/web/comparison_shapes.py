@@ -17,16 +17,14 @@ from shiftwatch.errors import DataError
 from shiftwatch.settings.fields import duration_seconds
 from shiftwatch.sides import Side
 from shiftwatch.values import Verdict
-from shiftwatch.web.shapes import JobStatus, iso_time
-
-_DESCRIBED: Any = {"use_attribute_docstrings": True}
+from shiftwatch.web.shapes import DESCRIBED, STRICT, JobStatus, iso_time
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentSide:
     """Batches from one to another, or of a stretch of time, or files; empty: the newest batch."""
 
-    __pydantic_config__: ClassVar[Any] = {**_DESCRIBED, "extra": "forbid"}
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     first: str | None = None
     """Id of the first batch."""
@@ -53,7 +51,9 @@ class CurrentSide:
 class ReferenceSide:
     """What the current side is held against; empty: the model's reference."""
 
-    __pydantic_config__: ClassVar[Any] = {**_DESCRIBED, "extra": "forbid"}
+    # The fields stand again: what describes them is not found in a class that inherits them.
+
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     first: str | None = None
     """Id of the first batch."""
@@ -78,7 +78,7 @@ class ReferenceSide:
 class ComparisonRequest:
     """What is to be held against what."""
 
-    __pydantic_config__: ClassVar[Any] = {**_DESCRIBED, "extra": "forbid"}
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     current: CurrentSide | None = None
     """The newest batch if left out."""
@@ -95,7 +95,7 @@ class ComparisonRequest:
 class ProgressShape:
     """How far it is."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     what: str
     """What is being done."""
@@ -107,7 +107,7 @@ class ProgressShape:
 class ComparisonShape:
     """A comparison that was asked for."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     id: str
     """By content: the same bytes under the same configuration have the same id."""
@@ -135,7 +135,7 @@ class ComparisonShape:
 class MadeShape:
     """A comparison that was made."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     seq: int
     """Its place; give it as `before` to read on."""
@@ -157,7 +157,7 @@ class MadeShape:
 class ComparisonsShape:
     """Those that were made, newest first."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     model: str
     """Name of the model."""

@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from shiftwatch.annotation import KIND_WORDS
 from shiftwatch.errors import StoreError
 from shiftwatch.metrics import TestView, by_test
 from shiftwatch.promise import promised
@@ -267,7 +268,7 @@ def _why(decision: Decision) -> str:
     return "holds on; the last batch crossed nothing" if quiet else ""
 
 
-_KINDS = {"note": "note", "known_change": "known change", "silence": "silenced"}
+_KINDS = {**KIND_WORDS, "silence": "silenced"}
 
 
 def _said(word: Annotation) -> Said:

@@ -18,7 +18,11 @@ from shiftwatch.report import crossed, doubts
 from shiftwatch.status import ModelStatus, MonitorState
 from shiftwatch.values import Decision, Evidence, Run, Verdict
 
-_DESCRIBED: Mapping[str, Any] = {"use_attribute_docstrings": True}
+DESCRIBED: Mapping[str, Any] = {"use_attribute_docstrings": True}
+"""Of a shape: the docstrings of its fields are told in the OpenAPI document."""
+
+STRICT: Mapping[str, Any] = {**DESCRIBED, "extra": "forbid"}
+"""Of what is sent to us: a field that is not known is refused."""
 """Makes the description out of the docstrings below the fields."""
 
 JobStatus = Literal["queued", "running", "done", "failed"]
@@ -28,7 +32,7 @@ JobStatus = Literal["queued", "running", "done", "failed"]
 class ScopeShape:
     """What is known of one scope after the newest batch."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     alarm: bool
     """Whether the alarm is on; it stays on until the clearing rule is met."""
@@ -55,7 +59,7 @@ class ScopeShape:
 class BatchShape:
     """A judged batch."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     batch_id: str
     """Id: the same bytes have the same id."""
@@ -83,7 +87,7 @@ class BatchShape:
 class BrokenShape:
     """A file that cannot be read."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     uri: str
     """The file, as far as its name is text."""
@@ -105,7 +109,7 @@ class BrokenShape:
 class ModelShape:
     """A watched model now."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     model: str
     """Name."""
@@ -141,7 +145,7 @@ class ModelShape:
 class ModelsShape:
     """Watched models, as they are configured."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     models: list[ModelShape]
     """All of them, or a page."""
@@ -153,7 +157,7 @@ class ModelsShape:
 class BatchesShape:
     """A page of the history, newest first."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     model: str
     """Name of the model."""
@@ -167,7 +171,7 @@ class BatchesShape:
 class CheckRequest:
     """What to check; an empty body means all due batches."""
 
-    __pydantic_config__: ClassVar[Any] = {**_DESCRIBED, "extra": "forbid"}
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     path: str | None = None
     """A file inside the configured prefix: a report on it alone, outside the history."""
@@ -177,7 +181,7 @@ class CheckRequest:
 class JobShape:
     """A check that was asked for."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     id: str
     """Id of the job."""
@@ -197,7 +201,7 @@ class JobShape:
 class AcceptanceShape:
     """A word of an operator on what is normal for a model."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     model: str
     """Name of the model."""
@@ -225,7 +229,7 @@ class AcceptanceShape:
 class AcceptancesShape:
     """What is in force for a model, and all that was said before."""
 
-    __pydantic_config__: ClassVar[Any] = _DESCRIBED
+    __pydantic_config__: ClassVar[Any] = DESCRIBED
 
     model: str
     """Name of the model."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from shiftwatch.annotation import KIND_WORDS, covered
 from shiftwatch.values import Annotation
 from shiftwatch.web import shapes, words
 
@@ -31,9 +32,7 @@ _LONGEST = 200
 """Characters of a word on the timeline; the page of the model has all of them."""
 
 KINDS: Mapping[str, str] = {
-    "note": "note",
-    "known_change": "known change",
-    "silence": "silence",
+    **KIND_WORDS,
     "accepted": "accepted as normal",
     "undone": "back to the configured reference",
     "ended": "acceptance ended",
@@ -213,16 +212,13 @@ def _stretch(word: Annotation | Point, points: Sequence[Point]) -> Stretch:
 
 def _read(word: Annotation | Point) -> tuple[str, str, float, float]:
     if isinstance(word, Annotation):
-        ended = min(word.until or math.inf, word.ended_at or math.inf)
-        return word.kind, word.text, word.start, ended
+        return word.kind, word.text, word.start, word.end
     return word["kind"], word["note"], word["at"], word["at"]
 
 
 def _covered(points: Sequence[Point], start: float, until: float) -> tuple[int, int]:
     """Places of the points within; of a moment, that of the first batch judged after it, if any."""
-    if until <= start:
-        first = sum(float(point["judged_at"]) < start for point in points)
-        return first, min(first + 1, len(points))
-    times = [float(at(point)) for point in points]
-    first = sum(time < start for time in times)
-    return first, max(first, sum(time < until for time in times))
+    is_moment = until <= start
+    return covered(
+        [float(point["judged_at"] if is_moment else at(point)) for point in points], start, until
+    )
